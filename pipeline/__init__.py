@@ -1,0 +1,1 @@
+"""Ship Airflow DAGs and the containers they run, on AWS and on a laptop."""
