@@ -1,0 +1,89 @@
+"""What the product reads from a Dockerfile: its stages, whether it takes its base from us, whether it copies files.
+
+Only as much of the syntax as that needs (Dockerfile reference: comments, parser directives, continuation lines, here
+documents). Whether the file builds is for the builder to say.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+BASE_ARGUMENT = "BASE_IMAGE"
+
+_INSTRUCTION = re.compile(r"^\s*([A-Za-z]+)\s+(.*)$", re.DOTALL)
+_STAGE = re.compile(r"^(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
+_FLAG = re.compile(r"^--\S+\s+")
+_HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_REMOTE = re.compile(r"^(https?://|git@|<<)")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One `FROM`: the image it starts from, as written, and its name, "" when it has none."""
+
+    image: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Dockerfile:
+    """The part of a Dockerfile that decides how we build it.
+
+    Attributes:
+        stages: In the order of the file.
+        declares_base: `ARG BASE_IMAGE` stands before the first `FROM`.
+        uses_base: Some `FROM` is `${BASE_IMAGE}`.
+        copies_files: Some `COPY` or `ADD` takes files from the build context.
+    """
+
+    stages: tuple[Stage, ...]
+    declares_base: bool
+    uses_base: bool
+    copies_files: bool
+
+    def has_stage(self, name: str) -> bool:
+        """Whether a stage has that name; Docker compares without regard to case."""
+        return any(stage.name.lower() == name.lower() for stage in self.stages)
+
+
+def parse(text: str) -> Dockerfile:
+    """Read a Dockerfile. What is not understood is passed over."""
+    stages: list[Stage] = []
+    declares_base = copies_files = False
+    for word, rest in _instructions(text):
+        arguments = rest
+        flags: list[str] = []
+        while flag := _FLAG.match(arguments):
+            flags.append(flag[0].strip())
+            arguments = arguments[flag.end() :]
+        if word == "FROM" and (stage := _STAGE.match(arguments)):
+            stages.append(Stage(stage["image"], stage["name"] or ""))
+        elif word == "ARG" and not stages:
+            declares_base |= re.match(rf"{BASE_ARGUMENT}\b", arguments) is not None
+        elif word in ("COPY", "ADD"):
+            copies_files |= not any(f.startswith("--from=") for f in flags) and not _REMOTE.match(arguments)
+    uses_base = any(stage.image in (f"${{{BASE_ARGUMENT}}}", f"${BASE_ARGUMENT}") for stage in stages)
+    return Dockerfile(tuple(stages), declares_base, uses_base, copies_files)
+
+
+def _instructions(text: str) -> Iterator[tuple[str, str]]:
+    """(instruction in capitals, its arguments) with continuation lines joined and here documents left out."""
+    lines = iter(text.splitlines())
+    escape = "`" if re.match(r"^\s*#\s*escape\s*=\s*`", text, re.IGNORECASE) else "\\"
+    for first in lines:
+        line = first
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        while line.rstrip().endswith(escape):
+            following = next((each for each in lines if each.strip() and not each.lstrip().startswith("#")), "")
+            line = line.rstrip()[:-1] + " " + following
+        found = _INSTRUCTION.match(line)
+        if found is None:
+            continue
+        word, rest = found[1].upper(), found[2].strip()
+        yield word, rest
+        if word in ("RUN", "COPY", "ADD"):
+            for document in _HERE_DOCUMENT.finditer(rest):
+                for body in lines:
+                    if body.lstrip("\t") == document[2]:
+                        break

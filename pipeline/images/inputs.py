@@ -1,0 +1,170 @@
+"""Everything that decides an image, as a value that can be recorded, compared and turned into a tag.
+
+What is normalised, so that a checkout, a ZIP without git metadata and a fresh clone elsewhere agree:
+
+| property | what counts |
+| --- | --- |
+| mode | whether the owner may execute it, all that git records; a umask does not count |
+| owner, times | nothing |
+| folders | nothing but the paths of the files in them; git records no empty folder |
+| links | the target as written, not followed |
+| Dockerfile, ignore file | always, even where the ignore file names them: the builder reads them |
+
+The builder is given exactly these files with exactly these modes (`context.py`), so the tag and the image cannot part.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.images.containers import DOCKERFILE, Container
+from pipeline.images.dockerignore import IGNORE_FILE, is_special, parse, sent_files
+
+Kind = Literal["file", "executable", "link"]
+KINDS: Final[Mapping[str, Kind]] = {"f": "file", "x": "executable", "l": "link"}
+LETTERS: Final = {kind: letter for letter, kind in KINDS.items()}
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """One file of the build context.
+
+    Attributes:
+        kind: `file`, `executable` or `link`.
+        sha256: Of the content; of the target when it is a link. Lower-case hexadecimal.
+    """
+
+    kind: Kind
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that decides one image.
+
+    Attributes:
+        platforms: In Docker's words, sorted.
+        target: The Dockerfile's stage, "" for the last one.
+        arguments: Build arguments a team set; the base's address, which names an account, is not among them.
+        base: (container, content tag) of the base that is ours.
+        files: Path with slashes → what it is, sorted by path.
+    """
+
+    platforms: tuple[str, ...]
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    base: tuple[str, str] | None = None
+    files: Mapping[str, FileInput] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As recorded with an image: one line, keys sorted."""
+        document = {
+            "platforms": self.platforms,
+            "target": self.target,
+            "arguments": dict(self.arguments),
+            "base": self.base,
+            "files": {path: LETTERS[each.kind] + each.sha256 for path, each in self.files.items()},
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Inputs":
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: Something else wrote it.
+        """
+        try:
+            document: dict[str, Any] = json.loads(text)
+            base = document["base"]
+            return cls(
+                platforms=tuple(document["platforms"]),
+                target=document["target"],
+                arguments=dict(document["arguments"]),
+                base=(base[0], base[1]) if base else None,
+                files={path: FileInput(KINDS[each[0]], each[1:]) for path, each in document["files"].items()},
+            )
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"not the recorded inputs of an image: {error!r}") from None
+
+
+def read_inputs(container: Container, base_tag: str | None) -> Inputs:
+    """The inputs of a container's image, from its folder.
+
+    Args:
+        container: The container.
+        base_tag: The content tag of its base, when it has one.
+
+    Raises:
+        UsageError: The context is empty, or holds what no build can carry.
+        PipelineError: A file cannot be read.
+    """
+    files = {path: _read(Path(entry)) for path, entry in sorted(context_files(container).items())}
+    return Inputs(
+        platforms=(container.platform,),
+        target=container.target,
+        arguments=dict(sorted(container.arguments.items())),
+        base=(container.base, base_tag) if container.base is not None and base_tag is not None else None,
+        files=files,
+    )
+
+
+def context_files(container: Container) -> dict[str, str]:
+    """Path in the build context → file on disk, of everything the build is sent.
+
+    Raises:
+        UsageError: Nothing is left of the context although the Dockerfile copies from it.
+        PipelineError: A folder cannot be read.
+    """
+    ignore = ignore_file(container)
+    patterns = parse(ignore.read_text(encoding="utf-8", errors="surrogateescape"), str(ignore)) if ignore else ()
+    always = [container.folder / DOCKERFILE, *([ignore] if ignore else [])]
+    try:
+        files = {path: entry.path for path, entry in sent_files(container.folder, patterns)}
+    except OSError as error:
+        raise _unreadable(error) from None
+    if not files.keys() - {path.name for path in always} and container.dockerfile().copies_files:
+        raise UsageError(
+            f"the build context is empty, but the {DOCKERFILE} copies files from it",
+            where=str(container.folder),
+            mend=f"Add the files, or let {IGNORE_FILE} leave some in.",
+        )
+    return files | {path.name: str(path) for path in always}
+
+
+def ignore_file(container: Container) -> Path | None:
+    """The ignore file that counts: the Dockerfile's own one before the folder's (BuildKit's order), or None."""
+    candidates = (container.folder / f"{DOCKERFILE}{IGNORE_FILE}", container.folder / IGNORE_FILE)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(path: Path) -> FileInput:
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return FileInput("link", hashlib.sha256(os.fsencode(path.readlink())).hexdigest())
+        if is_special(mode):
+            raise UsageError(
+                "a socket, pipe or device cannot be part of a build context",
+                where=str(path),
+                mend=f"Remove it, or name it in {IGNORE_FILE}.",
+            )
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(error) from None
+    return FileInput("executable" if mode & stat.S_IXUSR else "file", digest)
+
+
+def _unreadable(error: OSError) -> PipelineError:
+    return PipelineError(
+        f"the build context cannot be read: {error.strerror}",
+        where=str(error.filename),
+        mend=f"Make it readable, or name it in {IGNORE_FILE}.",
+    )
