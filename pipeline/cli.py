@@ -8,6 +8,7 @@ import sys
 from typing import Final
 
 import click
+from rich.markup import escape
 
 from pipeline.console import err
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError
@@ -57,7 +58,7 @@ def main() -> None:
     try:
         pipeline(standalone_mode=False)
     except PipelineError as error:
-        err.print(f"[bad]error:[/] {error}", markup=True)
+        err.print(f"[bad]error:[/] {escape(str(error))}")
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

@@ -6,6 +6,25 @@ from pathlib import Path
 
 from pipeline.process import CommandError, run
 
+# Fields of `git show` between NUL bytes, in the order of `Commit`. Dates as CodeCommit writes them: seconds and zone.
+_COMMIT_FORMAT = "%H%x00%T%x00%P%x00%B%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit. Dates are `SECONDS ±HHMM`."""
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+    author: str
+    author_email: str
+    author_date: str
+    committer: str
+    committer_email: str
+    committer_date: str
+
 
 @dataclass(frozen=True)
 class Git:
@@ -38,9 +57,18 @@ class Git:
         """Paths whose content in the working tree differs from HEAD, new ones included."""
         return [line[3:] for line in self._git("status", "--porcelain").splitlines()]
 
-    def subject(self, commit: str) -> str:
-        """The first line of a commit's message."""
-        return self._git("show", "--no-patch", "--format=%s", commit)
+    def commit(self, revision: str) -> Commit | None:
+        """A commit's own data, or None when the revision names no commit."""
+        found = self.commit_of(revision)
+        if found is None:
+            return None
+        shown = self._git("show", "--no-patch", "--date=raw", f"--format={_COMMIT_FORMAT}", found)
+        commit, tree, parents, message, *people = shown.split("\0")
+        return Commit(commit, tree, tuple(parents.split()), message, *people)
+
+    def configure(self, key: str, value: str) -> None:
+        """Set an option of this repository."""
+        self._git("config", key, value)
 
     def archive(self, commit: str, path: Path) -> None:
         """Write the files of a commit as a ZIP, without git's metadata."""

@@ -60,10 +60,8 @@ class LocalRegion:
         }
 
     @cached_property
-    def _session(self) -> boto3.Session:
-        return boto3.Session(
-            aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=self.region
-        )
+    def _session(self) -> Any:  # not boto3.Session: its typed client() takes only literal names
+        return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=self.region)
 
     @cached_property
     def _lock(self) -> Lock:

@@ -35,7 +35,7 @@ class LocalAws:
         self.region = region
         self.services = {service.signing_name or service.name: service for service in services}
         self.mounts = dict(mounts or {})
-        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.moto: WsgiApp = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -92,5 +92,3 @@ class Server:
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped to us
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - werkzeug's signature
         log.debug("%s %s %s", self.command, self.path, code)
-
-

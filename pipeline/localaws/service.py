@@ -1,12 +1,13 @@
 """What every AWS service we answer ourselves has in common: its requests and responses follow botocore's own model.
 
-A service is a class with one method for each operation, named in snake case. It takes the request as a mapping, with the
+A service is a class with one method for each operation, named in snake case. It takes the request as a mapping with the
 member names of the API, and returns the response the same way (times as `datetime`). Whatever botocore's model does not
 allow is refused before the method sees it; an operation without a method is refused by name, unless moto answers it.
 """
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,6 +26,9 @@ from werkzeug.wrappers import Request, Response
 from pipeline.localaws.region import LocalRegion
 
 log = logging.getLogger(__name__)
+
+# Refusing an operation needs an error code that, by its nature, is in no service's model.
+warnings.filterwarnings("ignore", message=r"Exception\(ServiceError\) with code \w+ does not match an error shape")
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -61,7 +65,9 @@ class Service:
 
     name: ClassVar[str]  # botocore's name of the service, e.g. "codebuild"
     signing_name: ClassVar[str] = ""  # where it differs from `name`, e.g. "airflow" for mwaa
-    moto_answers_the_rest: ClassVar[bool] = False  # operations we have no method for go to moto, which knows the service
+    moto_answers_the_rest: ClassVar[bool] = (
+        False  # operations we have no method for go to moto, which knows the service
+    )
 
     def __init__(self, region: LocalRegion) -> None:
         self.region = region

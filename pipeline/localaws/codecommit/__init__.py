@@ -1,0 +1,1 @@
+"""CodeCommit: bare git repositories, served over HTTP by git itself."""
