@@ -1,0 +1,1 @@
+"""Sums up the table of orders."""

@@ -1,0 +1,1 @@
+"""Turns the raw orders of a day into a partition of the Parquet table, and keeps what is wrong apart."""
