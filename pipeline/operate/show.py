@@ -1,0 +1,58 @@
+"""An execution as lines of text, with Rich's markup."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.markup import escape
+
+from pipeline.operate.executions import NOT_STARTED, Action, Execution, Stage
+
+_SIGNS = {
+    "Succeeded": "[good]✓[/]",
+    "Failed": "[bad]✗[/]",
+    "InProgress": "[busy]▸[/]",
+    "Abandoned": "[bad]⊘[/]",
+    NOT_STARTED: "[quiet]·[/]",
+}
+_WAITS = "[busy]‖[/]"
+SHORT = 8  # characters of a commit or an execution that people recognise
+
+
+def heading(pipeline: str, execution: Execution) -> str:
+    """Which execution of which commit, and how it stands."""
+    commit = f"{execution.commit[:SHORT]} {escape(execution.message.splitlines()[0] if execution.message else '')}"
+    status = "waits for approval" if execution.waiting else execution.status
+    return f"[bold]{pipeline}[/] · {commit.strip() or 'no commit yet'} · execution {execution.id[:SHORT]} · {status}"
+
+
+def stage_lines(stage: Stage) -> Iterator[str]:
+    """A stage and, when anything happened in it, its actions."""
+    yield f"  {_SIGNS[stage.status]} {stage.name}"
+    if stage.status != NOT_STARTED:
+        for action in stage.actions:
+            yield f"      {action_line(action)}"
+
+
+def action_line(action: Action) -> str:
+    """One action: sign, name, time."""
+    sign = _WAITS if action.waits_for_approval else _SIGNS.get(action.status, "?")
+    took = f" [quiet]{action.seconds:.0f} s[/]" if action.seconds is not None and not action.waits_for_approval else ""
+    note = " — waits for a release manager" if action.waits_for_approval else ""
+    return f"{sign} {escape(action.name)}{took}{note}"
+
+
+def reason_lines(action: Action, why: Sequence[str]) -> Iterator[str]:
+    """Why an action failed."""
+    yield f"[bad]{action.stage} / {escape(action.name)} failed[/]"
+    for line in why:
+        yield f"    {escape(line)}"
+
+
+def advice(execution: Execution) -> Iterator[str]:
+    """The next command, where there is one."""
+    for action in execution.waiting:
+        yield f"`pipeline approve` brings this release to {action.stage}; `pipeline reject` does not."
+    if execution.failed:
+        yield (
+            "`pipeline logs` shows the whole log; push a commit that mends it, or `pipeline retry` when the cause lay "
+            "elsewhere."
+        )
