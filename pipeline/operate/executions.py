@@ -1,7 +1,7 @@
 """One execution of the pipeline as people think of it: its commit, its stages, what each action did and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ class Action:
         external_id: The build's id, the change set's ARN: what the action started elsewhere.
         seconds: How long it ran, or has been running.
         link: Where more is to be read.
+        variables: What it reported: the exported variables of a build, the outputs of a stack.
     """
 
     stage: str
@@ -33,6 +34,7 @@ class Action:
     external_id: str = ""
     seconds: float | None = None
     link: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def waits_for_approval(self) -> bool:
@@ -151,6 +153,7 @@ def _action(stage: str, declared: Mapping[str, Any], detail: Mapping[str, Any] |
         external_id=result.get("externalExecutionId", ""),
         seconds=(ended - detail["startTime"]).total_seconds(),
         link=result.get("externalExecutionUrl", ""),
+        variables=dict(detail.get("output", {}).get("outputVariables", {})),
     )
 
 
