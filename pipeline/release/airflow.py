@@ -1,0 +1,92 @@
+"""The running Airflow's REST API: the port, and MWAA's InvokeRestApi as adapter."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import boto3
+
+LONGEST_PATH = 64  # characters of InvokeRestApi's Path (API model)
+_PAGE = 100  # Airflow's default maximum_page_limit
+
+
+class AirflowUnreachableError(PipelineError):
+    """Nothing is known about the running Airflow: neither that it is fine nor that it is not."""
+
+
+class AirflowAnswerError(PipelineError):
+    """Airflow answered with an HTTP error.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, status: int, detail: str, *, where: str) -> None:
+        super().__init__(f"Airflow answers {status}: {detail}", where=where)
+        self.status = status
+
+
+class Airflow(Protocol):
+    """Airflow's REST API, version 2 (Airflow 3)."""
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """The JSON document at a path below `/api/v2`.
+
+        Raises:
+            AirflowUnreachableError: There was no answer of Airflow's.
+            AirflowAnswerError: The answer is an error.
+        """
+
+
+class MwaaAirflow:
+    """Airflow's REST API through MWAA, with AWS credentials. MWAA puts `/api/v2` before the path."""
+
+    def __init__(self, session: "boto3.Session", environment: str) -> None:
+        self._name = environment
+        self._mwaa = session.client("mwaa")
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """The JSON document at a path; see `Airflow`."""
+        where = f"{self._name}: GET {path}"
+        try:
+            answer = self._mwaa.invoke_rest_api(
+                Name=self._name, Path=path, Method="GET", QueryParameters=dict(query or {})
+            )
+        except ClientError as error:
+            given: Mapping[str, Any] = dict(error.response)
+            if "RestApiStatusCode" in given:
+                raise AirflowAnswerError(
+                    int(given["RestApiStatusCode"]), str(given.get("RestApiResponse", "")), where=where
+                ) from None
+            raise _unreachable(error, where) from None
+        except BotoCoreError as error:
+            raise _unreachable(error, where) from None
+        document = answer.get("RestApiResponse", {})
+        if not isinstance(document, Mapping):
+            raise AirflowAnswerError(int(answer.get("RestApiStatusCode", 0)), f"no JSON: {document!r}", where=where)
+        return document
+
+
+def _unreachable(error: Exception, where: str) -> AirflowUnreachableError:
+    return AirflowUnreachableError(
+        f"the running Airflow cannot be asked: {error}",
+        where=where,
+        mend="Is the environment AVAILABLE, and does the release role have airflow:InvokeRestApi? "
+        "--no-verify releases without asking Airflow, and the release then says so.",
+    )
+
+
+def pages(airflow: Airflow, path: str, member: str) -> Iterator[Mapping[str, Any]]:
+    """Every item of a collection, page by page."""
+    seen = 0
+    while True:
+        document = airflow.get(path, {"limit": _PAGE, "offset": seen})
+        items = document.get(member, [])
+        yield from items
+        seen += len(items)
+        if not items or seen >= int(document.get("total_entries", 0)):
+            return

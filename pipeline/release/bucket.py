@@ -1,0 +1,83 @@
+"""The bucket as a release needs it: the port, and its values. `s3.py` is the adapter."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.errors import PipelineError
+
+ANYTHING = None
+ABSENT = "*"  # as `expected`: the key must not exist
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A key in the bucket's listing."""
+
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What S3 says of an object it has stored."""
+
+    etag: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object read from the bucket. `modified` and `now` are S3's own times."""
+
+    content: bytes
+    etag: str
+    modified: datetime
+    now: datetime
+
+
+class ConflictError(PipelineError):
+    """A conditional write found another state than it expected: someone else was quicker."""
+
+
+class Bucket(Protocol):
+    """The operations a release needs. ETags are without quotes. Every failure is a `PipelineError`."""
+
+    name: str
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far, repeated ones included."""
+
+    def keeps_versions(self) -> bool:
+        """Whether versioning is on."""
+
+    def listing(self, prefix: str) -> dict[str, Listed]:
+        """Every key below a prefix: one request per 1,000."""
+
+    def get(self, key: str, version: str | None = None) -> Stored | None:
+        """An object, or None when there is none."""
+
+    def head(self, key: str) -> Written | None:
+        """What S3 says of an object, or None when there is none."""
+
+    def put(self, key: str, content: bytes, sha256: str, *, expected: str | None = ANYTHING) -> Written:
+        """Store an object.
+
+        Args:
+            key: Where.
+            content: What.
+            sha256: Of the content, in hexadecimal; S3 refuses content that does not match.
+            expected: The ETag the key must have now, `ABSENT`, or `ANYTHING`.
+
+        Raises:
+            ConflictError: The key's state is not the expected one (and not the content itself: a repeated
+                request, whose first answer got lost, is no conflict).
+        """
+
+    def copy(self, key: str, version: str) -> Written:
+        """Make an earlier version of a key the current one, on the server."""
+
+    def delete(self, keys: Collection[str]) -> None:
+        """Delete keys: one request per 1,000. With versioning they can be restored."""

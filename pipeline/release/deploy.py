@@ -1,0 +1,167 @@
+"""The two ways to a new release: deploying a working tree, and rolling back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.release import expectation, lock, plan, release_file, rollback, situation, tree
+from pipeline.release.bucket import Bucket
+from pipeline.release.environment import Deployment
+from pipeline.release.execution import Environment, Order, carry_out
+from pipeline.release.lock import StalePlanError
+from pipeline.release.plan import Plan
+from pipeline.release.record import ReleaseRecord, TaskRecord
+from pipeline.release.situation import Situation
+from pipeline.release.tree import Tree
+
+_ATTEMPTS = 3  # to plan again after another release was quicker; then someone releases all the time
+
+Tell = Callable[[str], None]
+FindImages = Callable[[Mapping[str, str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is released, and who does it.
+
+    Attributes:
+        commit: The commit of the working tree.
+        uncommitted: The DAG folder differs from it.
+        by: A CodeBuild build, or a person at a machine.
+        lock_seconds: How long the lock lasts without a sign of life.
+    """
+
+    commit: str
+    by: str
+    uncommitted: bool = False
+    lock_seconds: int = 300
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, with what it was made from and what it needs."""
+
+    situation: Situation
+    plan: Plan
+    tree: Tree
+
+
+def gather_tree(dags: Path, deployment: Deployment) -> Tree:
+    """The working tree, with the `_release.json` of the deployed stacks."""
+    return tree.gather(dags, release_file.content(deployment))
+
+
+def prepare(bucket: Bucket, gathered: Tree, deployment: Deployment, keep: tuple[str, ...]) -> Prepared:
+    """Read the environment's state and decide."""
+    now = situation.read(bucket)
+    decided = plan.decide(
+        deployment.environment,
+        wanted=gathered.files,
+        parts=gathered.parts,
+        tasks=deployment.task_definitions,
+        record=now.current,
+        listing=now.listing,
+        keep=keep,
+    )
+    return Prepared(now, decided, gathered)
+
+
+def sync(
+    environment: Environment,
+    prepared: Prepared,
+    *,
+    deployment: Deployment,
+    origin: Origin,
+    find_images: FindImages,
+    tell: Tell,
+) -> ReleaseRecord:
+    """Carry the plan out; when another release was quicker, plan again from what it left.
+
+    Returns:
+        The new release, or the current one when there is nothing to release.
+    """
+    for _ in range(_ATTEMPTS):
+        lock.refuse_if_locked(environment.bucket, prepared.situation.seen)
+        current = prepared.situation.current
+        if prepared.plan.is_empty and current is not None:
+            return current
+        try:
+            return carry_out(
+                environment, prepared.situation, _deploy_order(prepared, deployment, origin, find_images), tell
+            )
+        except StalePlanError:
+            tell("another release was made meanwhile: planning again")
+            prepared = prepare(environment.bucket, prepared.tree, deployment, environment.keep)
+    raise StalePlanError(f"other releases were quicker {_ATTEMPTS} times", mend="Run the command again.")
+
+
+def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> tuple[Situation, ReleaseRecord, Plan]:
+    """Read the environment's state, find the release to go back to, and decide."""
+    now = situation.read(bucket)
+    if to is None:
+        current = now.current
+        if current is None:
+            raise rollback.no_release(bucket.name)
+        restored = situation.read_record(bucket, current.restores) if current.restores else None
+        to = rollback.default_target(current, restored)
+    target = situation.read_record(bucket, to)
+    return now, target, rollback.decide(target, now.current, now.listing, keep)
+
+
+def roll_back(
+    environment: Environment, now: Situation, target: ReleaseRecord, *, decided: Plan, origin: Origin, tell: Tell
+) -> ReleaseRecord:
+    """Carry a rollback out.
+
+    Returns:
+        The new release, or the current one when the environment holds exactly the target already.
+    """
+    lock.refuse_if_locked(environment.bucket, now.seen)
+    if decided.is_empty and now.current is not None:
+        return now.current
+    order = Order(
+        kind="rollback",
+        plan=decided,
+        files={},
+        recorded=target.files,
+        parts={},
+        recorded_parts=target.parts,
+        tasks=lambda: target.tasks,
+        expect=lambda _: expectation.of_rollback(decided),
+        commit=target.commit,
+        uncommitted=target.uncommitted,
+        by=origin.by,
+        restores=target.id,
+        seconds=origin.lock_seconds,
+    )
+    return carry_out(environment, now, order, tell)
+
+
+def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, find_images: FindImages) -> Order:
+    current = prepared.situation.current
+    return Order(
+        kind="deploy",
+        plan=prepared.plan,
+        files=prepared.tree.files,
+        recorded=current.files if current else {},
+        parts=plan.wanted_parts(prepared.tree.parts, current),
+        recorded_parts=current.parts if current else {},
+        tasks=lambda: _tasks(deployment.task_definitions, current, find_images),
+        expect=lambda before: expectation.of_deploy(prepared.plan, prepared.tree, before),
+        commit=origin.commit,
+        uncommitted=origin.uncommitted,
+        by=origin.by,
+        seconds=origin.lock_seconds,
+    )
+
+
+def _tasks(
+    deployed: Mapping[str, str], current: ReleaseRecord | None, find_images: FindImages
+) -> dict[str, TaskRecord]:
+    """The deployed task definitions with their images. A revision never changes: known ones are not asked for."""
+    known = {task.task_definition: task for task in current.tasks.values()} if current else {}
+    images = find_images({name: arn for name, arn in deployed.items() if arn not in known})
+    return {
+        name: known[arn] if arn in known else TaskRecord(task_definition=arn, image=images.get(name))
+        for name, arn in sorted(deployed.items())
+    }

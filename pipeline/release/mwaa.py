@@ -1,0 +1,159 @@
+"""The MWAA environment itself: which versions of requirements, plugins and startup script it is pinned to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import PipelineError
+from pipeline.release.record import PartName
+from pipeline.release.tree import PART_KEYS
+
+if TYPE_CHECKING:
+    import boto3
+
+Replacement = Literal["GRACEFUL", "FORCED"]
+
+# Where the API's members for each part are (UpdateEnvironment, GetEnvironment).
+_MEMBERS: dict[PartName, tuple[str, str]] = {
+    "requirements": ("RequirementsS3Path", "RequirementsS3ObjectVersion"),
+    "plugins": ("PluginsS3Path", "PluginsS3ObjectVersion"),
+    "startup": ("StartupScriptS3Path", "StartupScriptS3ObjectVersion"),
+}
+_LONGEST_GRACEFUL = 12 * 3600 + 3600  # seconds: workers may finish their tasks for 12 hours (MWAA user guide)
+_FIRST_LOOK, _LONGEST_PAUSE = 2.0, 20.0  # seconds between looks
+
+
+@dataclass(frozen=True)
+class State:
+    """What GetEnvironment says.
+
+    Attributes:
+        status: As the API names it.
+        pinned: The S3 versions in force.
+        update: Status of the last update: SUCCESS, PENDING, FAILED; None when there was none.
+        updated: When the last update began.
+        error: Why the last update failed, in MWAA's words.
+    """
+
+    status: str
+    pinned: Mapping[PartName, str]
+    update: str | None = None
+    updated: datetime | None = None
+    error: str = ""
+
+
+class AirflowEnvironment(Protocol):
+    """An MWAA environment."""
+
+    name: str
+
+    def state(self) -> State:
+        """What it is doing."""
+
+    def pin(self, versions: Mapping[PartName, str], replacement: Replacement) -> None:
+        """Begin to use other S3 versions, by UpdateEnvironment."""
+
+
+class MwaaEnvironment:
+    """An MWAA environment, by boto3."""
+
+    def __init__(self, session: "boto3.Session", name: str) -> None:
+        self.name = name
+        self._mwaa = session.client("mwaa")
+
+    def state(self) -> State:
+        """What GetEnvironment says."""
+        try:
+            found = self._mwaa.get_environment(Name=self.name)["Environment"]
+        except (ClientError, BotoCoreError) as error:
+            raise PipelineError(f"MWAA does not describe the environment: {error}", where=self.name) from None
+        described: Mapping[str, Any] = dict(found)
+        last = described.get("LastUpdate", {})
+        problem = last.get("Error", {})
+        return State(
+            status=described.get("Status", "UNKNOWN"),
+            pinned={name: described[version] for name, (_, version) in _MEMBERS.items() if described.get(version)},
+            update=last.get("Status"),
+            updated=last.get("CreatedAt"),
+            error=": ".join(filter(None, (problem.get("ErrorCode"), problem.get("ErrorMessage")))),
+        )
+
+    def pin(self, versions: Mapping[PartName, str], replacement: Replacement) -> None:
+        """Begin to use other S3 versions."""
+        request: dict[str, Any] = {"Name": self.name, "WorkerReplacementStrategy": replacement}
+        for name, version in versions.items():
+            path, object_version = _MEMBERS[name]
+            request |= {path: PART_KEYS[name], object_version: version}
+        try:
+            self._mwaa.update_environment(**request)
+        except (ClientError, BotoCoreError) as error:
+            raise PipelineError(f"MWAA refuses the update: {error}", where=self.name) from None
+
+
+def update(
+    environment: AirflowEnvironment,
+    versions: Mapping[PartName, str],
+    replacement: Replacement,
+    *,
+    alive: Callable[[], None],
+    tell: Callable[[str], None],
+    pause: Callable[[float], None] = sleep,
+) -> None:
+    """Pin versions and wait until MWAA runs with them. Does nothing when it does already.
+
+    Args:
+        environment: The environment.
+        versions: Part → S3 version.
+        replacement: How workers are replaced.
+        alive: Called often; raises when the lock was lost.
+        tell: Takes a sentence for people whenever the status changes.
+        pause: Waits for a number of seconds.
+
+    Raises:
+        PipelineError: The environment is busy, MWAA refuses, or the update failed (and MWAA restored the former state).
+    """
+    before = environment.state()
+    if all(before.pinned.get(name) == version for name, version in versions.items()) and before.status == "AVAILABLE":
+        return
+    if before.status not in ("AVAILABLE", "UPDATE_FAILED"):
+        raise PipelineError(
+            f"the environment is {before.status}: it takes no update now",
+            where=environment.name,
+            mend="Wait until it is AVAILABLE (aws mwaa get-environment), then run the command again.",
+        )
+    environment.pin(versions, replacement)
+    _wait(environment, versions, before, alive=alive, tell=tell, pause=pause)
+
+
+def _wait(
+    environment: AirflowEnvironment,
+    versions: Mapping[PartName, str],
+    before: State,
+    *,
+    alive: Callable[[], None],
+    tell: Callable[[str], None],
+    pause: Callable[[float], None],
+) -> None:
+    started, said, seconds = monotonic(), "", _FIRST_LOOK
+    while monotonic() - started < _LONGEST_GRACEFUL:
+        pause(seconds)
+        seconds = min(seconds * 1.5, _LONGEST_PAUSE)
+        alive()
+        now = environment.state()
+        if now.status != said:
+            said = now.status
+            tell(f"{environment.name} is {now.status}")
+        if now.status == "UPDATE_FAILED" or (now.update == "FAILED" and now.updated != before.updated):
+            raise PipelineError(
+                f"MWAA could not update it and keeps the former state: {now.error or 'it gives no reason'}",
+                where=environment.name,
+                mend="No DAG was published. Correct requirements.txt, plugins/ or startup.sh, and push again.",
+            )
+        pinned = all(now.pinned.get(name) == version for name, version in versions.items())
+        if now.status == "AVAILABLE" and pinned and now.update != "PENDING":
+            return
+    raise PipelineError("MWAA did not end the update within 13 hours", where=environment.name)

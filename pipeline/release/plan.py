@@ -1,0 +1,250 @@
+"""What a release must do to a bucket and to MWAA. Pure.
+
+Decided from three things: the working tree, the current release's record, and one listing of the bucket.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from pipeline.names import RELEASE_FILE
+from pipeline.release.bucket import ABSENT, Listed
+from pipeline.release.plugins import EMPTY_ZIP
+from pipeline.release.record import PARTS, FileRecord, PartName, PartRecord, ReleaseRecord, TaskRecord
+from pipeline.release.tree import DAGS_PREFIX, PART_KEYS, Source, generated
+
+# MWAA cannot be told to forget these; it can only be pointed at something empty (MWAA user guide).
+EMPTY_PARTS: dict[PartName, bytes] = {"requirements": b"", "plugins": EMPTY_ZIP, "startup": b"#!/bin/sh\n"}
+
+
+class Action(StrEnum):
+    """What is done with a key."""
+
+    UPLOAD = "upload"
+    ADOPT = "adopt"  # its content is there already; only its version is noted
+    RESTORE = "restore"  # from an earlier version, on the server
+    DELETE = "delete"
+    KEEP = "keep"
+    LEAVE = "leave alone"
+
+    @property
+    def changes(self) -> bool:
+        """Whether the bucket or the record differs afterwards."""
+        return self not in (Action.KEEP, Action.LEAVE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A key, what is done with it, and why.
+
+    Attributes:
+        phase: Rows of a phase are done side by side; phases one after the other.
+        drift: Somebody or something other than a release changed the key.
+        expected: The ETag the key has now, or `ABSENT`: the write is refused if that is no longer so.
+        version: For RESTORE: the S3 version.
+    """
+
+    action: Action
+    key: str
+    reason: str
+    phase: int = 0
+    drift: bool = False
+    expected: str = ABSENT
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """A part that MWAA pins by version. Anything but KEEP needs UpdateEnvironment, which replaces the workers."""
+
+    action: Action
+    name: PartName
+    reason: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A container whose task definition differs from the current release's."""
+
+    container: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a release does, in order.
+
+    Attributes:
+        base: The release it starts from.
+        rows: By phase, then key.
+    """
+
+    environment: str
+    base: str | None
+    rows: tuple[Row, ...]
+    parts: tuple[PartRow, ...]
+    tasks: tuple[TaskRow, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to release: the environment runs exactly this, and a record says so."""
+        return self.base is not None and not self.changes and not self.part_changes and not self.tasks
+
+    @property
+    def changes(self) -> tuple[Row, ...]:
+        """The rows that do something."""
+        return tuple(row for row in self.rows if row.action.changes)
+
+    @property
+    def part_changes(self) -> tuple[PartRow, ...]:
+        """The parts that need UpdateEnvironment; if there is one, MWAA replaces its workers."""
+        return tuple(row for row in self.parts if row.action.changes)
+
+    def count(self, action: Action) -> int:
+        """How many rows have an action."""
+        return sum(row.action is action for row in self.rows)
+
+
+def decide(
+    environment: str,
+    *,
+    wanted: Mapping[str, Source],
+    parts: Mapping[PartName, Source],
+    tasks: Mapping[str, str],
+    record: ReleaseRecord | None,
+    listing: Mapping[str, Listed],
+    keep: Collection[str] = (),
+) -> Plan:
+    """The plan of a deploy.
+
+    | in the tree | in the record | in the bucket      | action | reason                                               |
+    | ----------- | ------------- | ------------------ | ------ | ---------------------------------------------------- |
+    | any         | any           | any, named by keep | leave  | named in `keep`                                      |
+    | no          | no            | a folder's marker  | leave  | the console's marker of a folder                     |
+    | yes         | same          | as recorded        | keep   | unchanged                                            |
+    | yes         | other         | as recorded        | upload | changed                                              |
+    | yes         | no            | no                 | upload | new                                                  |
+    | yes         | any           | as in the tree     | adopt  | already there, though no release put it there: an    |
+    |             |               |                    |        | interrupted one, or by hand                          |
+    | yes         | yes           | no                 | upload | drift: deleted by hand                               |
+    | yes         | yes           | otherwise          | upload | drift: changed by hand                               |
+    | yes         | no            | otherwise          | upload | drift: put there by hand, with other content         |
+    | no          | yes           | as recorded        | delete | removed                                              |
+    | no          | yes           | otherwise          | delete | removed; drift: changed by hand                      |
+    | no          | no            | yes                | delete | drift: put there by hand                             |
+    | no          | yes           | no                 | adopt  | removed, and already gone                            |
+
+    "As recorded" is by ETag, "same" by SHA-256; "as in the tree" is by MD5, which the ETag is unless KMS encrypts.
+
+    Uploads go level by level (what is read, then what is imported, then what imports), deletions last: whatever is
+    pointed at is there before what points at it. `_release.json` is read by the helper, so it is on the lowest level:
+    additions to it do not disturb an older helper, while a new helper could not do without them.
+
+    Args:
+        environment: Its name.
+        wanted: Key → file of the working tree.
+        parts: The working tree's parts.
+        tasks: Container → task definition ARN of the deployed stack.
+        record: The current release, if there is one.
+        listing: What is below `dags/` now.
+        keep: Globs of keys below `dags/` that are left alone; `*` also matches `/`.
+    """
+    recorded = record.files if record else {}
+    rows = [
+        _row(key, wanted.get(key), recorded.get(key), listing.get(key), keep)
+        for key in sorted({*wanted, *recorded, *listing})
+    ]
+    return Plan(
+        environment=environment,
+        base=record.id if record else None,
+        rows=_in_order(rows),
+        parts=tuple(_part_rows(wanted_parts(parts, record), record.parts if record else {})),
+        tasks=tuple(_task_rows(tasks, record.tasks if record else {})),
+    )
+
+
+def wanted_parts(parts: Mapping[PartName, Source], record: ReleaseRecord | None) -> dict[PartName, Source]:
+    """The tree's parts, and an empty one for each that a release once had."""
+    once = {
+        name: generated(PART_KEYS[name], EMPTY_PARTS[name])
+        for name in PARTS
+        if record is not None and name in record.parts
+    }
+    return {**once, **parts}
+
+
+def _row(
+    key: str, source: Source | None, recorded: FileRecord | None, listed: Listed | None, keep: Collection[str]
+) -> Row:
+    if any(fnmatchcase(key.removeprefix(DAGS_PREFIX), glob) for glob in keep):
+        return Row(Action.LEAVE, key, "named in `keep`")
+    return _unwanted(key, recorded, listed) if source is None else _wanted(source, recorded, listed)
+
+
+def _wanted(source: Source, recorded: FileRecord | None, listed: Listed | None) -> Row:
+    key, level = source.key, source.level
+    expected = listed.etag if listed else ABSENT
+    as_recorded = recorded is not None and listed is not None and listed.etag == recorded.etag
+    if as_recorded and recorded is not None and recorded.sha256 == source.sha256:
+        return Row(Action.KEEP, key, "unchanged")
+    if as_recorded:
+        return Row(Action.UPLOAD, key, "changed", level, expected=expected)
+    if listed is None and recorded is None:
+        return Row(Action.UPLOAD, key, "new", level)
+    if listed is not None and listed.etag == source.md5:
+        return Row(Action.ADOPT, key, "already there", level, expected=expected)
+    if listed is None:
+        reason = "deleted by hand since the last release"
+    elif recorded is not None:
+        reason = "changed by hand since the last release"
+    else:
+        reason = "put there by hand, with other content"
+    return Row(Action.UPLOAD, key, reason, level, drift=True, expected=expected)
+
+
+def _unwanted(key: str, recorded: FileRecord | None, listed: Listed | None) -> Row:
+    if listed is None:
+        return Row(Action.ADOPT, key, "removed, and already gone")
+    if recorded is None and key.endswith("/") and listed.size == 0:
+        return Row(Action.LEAVE, key, "the console's marker of a folder")
+    if recorded is None:
+        return Row(Action.DELETE, key, "put there by hand, and not in this commit", drift=True, expected=listed.etag)
+    if listed.etag == recorded.etag:
+        return Row(Action.DELETE, key, "removed", expected=listed.etag)
+    return Row(Action.DELETE, key, "removed; it had been changed by hand", drift=True, expected=listed.etag)
+
+
+def _in_order(rows: Collection[Row]) -> tuple[Row, ...]:
+    """By phase and key; deletions in a phase after all others."""
+    last = 1 + max((row.phase for row in rows if row.action is not Action.DELETE), default=0)
+    placed = [
+        Row(row.action, row.key, row.reason, last, row.drift, row.expected) if row.action is Action.DELETE else row
+        for row in rows
+    ]
+    return tuple(sorted(placed, key=lambda row: (row.phase, row.key != RELEASE_FILE, row.key)))
+
+
+def _part_rows(wanted: Mapping[PartName, Source], recorded: Mapping[PartName, PartRecord]) -> Iterator[PartRow]:
+    for name in PARTS:
+        if name not in wanted:
+            continue
+        before = recorded.get(name)
+        if before is None:
+            yield PartRow(Action.UPLOAD, name, "new")
+        elif before.sha256 == wanted[name].sha256:
+            yield PartRow(Action.KEEP, name, "unchanged")
+        elif wanted[name].content == EMPTY_PARTS[name]:
+            yield PartRow(Action.UPLOAD, name, "removed: MWAA cannot forget it, so an empty one takes its place")
+        else:
+            yield PartRow(Action.UPLOAD, name, "changed")
+
+
+def _task_rows(deployed: Mapping[str, str], recorded: Mapping[str, TaskRecord]) -> Iterator[TaskRow]:
+    for container in sorted({*deployed, *recorded}):
+        before = recorded[container].task_definition if container in recorded else None
+        after = deployed.get(container)
+        if before != after:
+            yield TaskRow(container, before, after)

@@ -1,0 +1,86 @@
+"""`releases/current.json`: which release an environment runs, and who is changing that right now. Pure.
+
+The pointer and the lock are one object on purpose. A deploy takes the lock by a conditional write on the very object
+its plan was made from, so a plan that someone else has overtaken can never be executed, and switching to the new
+release lets the lock go in the same atomic write.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline.errors import PipelineError
+
+POINTER_KEY = "releases/current.json"
+POINTER_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who is changing the environment.
+
+    Attributes:
+        owner: For people: a CodeBuild build, or a person at a machine.
+        token: Tells two locks of one owner apart.
+        purpose: `sync`, `rollback`.
+        since: When it was taken (ISO 8601, the owner's clock; for people only).
+        seconds: How long after its last renewal others may take it over.
+    """
+
+    owner: str
+    token: str
+    purpose: str
+    since: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """The content of the object.
+
+    Attributes:
+        release: The current release; None before the first one is complete.
+        serial: Grows with every write. Without it, a lock taken and let go would leave the content, and so the ETag,
+            as it was, and a plan made before could be executed after.
+        lock: Who is changing the environment now.
+    """
+
+    release: str | None
+    serial: int = 0
+    lock: Lock | None = None
+
+    def dump(self) -> bytes:
+        """As stored in the bucket."""
+        lock = asdict(self.lock) if self.lock else None
+        document = {"format": POINTER_FORMAT, "release": self.release, "serial": self.serial, "lock": lock}
+        return json.dumps(document, indent=1).encode()
+
+
+def parse_pointer(content: bytes, *, where: str) -> Pointer:
+    """The pointer stored in the bucket.
+
+    Raises:
+        PipelineError: The content is not what this version writes.
+    """
+    try:
+        document: dict[str, Any] = json.loads(content)
+        given, lock = document["format"], document["lock"]
+        pointer = Pointer(document["release"], document["serial"], Lock(**lock) if lock else None)
+    except (ValueError, KeyError, TypeError) as error:
+        given, pointer = f"{type(error).__name__}: {error}", None
+    if pointer is None or given != POINTER_FORMAT:
+        raise PipelineError(
+            f"this does not say which release is current in format {POINTER_FORMAT}: {given}",
+            where=where,
+            mend="Restore the object's last version, or delete it to publish everything as a first release.",
+        )
+    return pointer
+
+
+def expired(lock: Lock, *, written: datetime, now: datetime) -> bool:
+    """Whether the owner has been silent too long.
+
+    Both times are S3's own (Last-Modified and Date of one response), so no machine's clock matters.
+    """
+    return now - written > timedelta(seconds=lock.seconds)

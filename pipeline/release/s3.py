@@ -1,0 +1,189 @@
+"""The bucket in S3, by boto3."""
+
+import base64
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import PipelineError
+from pipeline.release.bucket import ABSENT, ANYTHING, ConflictError, Listed, Stored, Written
+
+if TYPE_CHECKING:
+    import boto3
+
+PARALLEL = 16  # requests at once
+_DELETES_PER_REQUEST = 1000
+# A conditional write lost to another one: 412; two at the very same time: 409; If-Match on a key that is gone: 404.
+_CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+_MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
+_EXPLAINED = {
+    "NoSuchBucket": ("the bucket does not exist", "Deploy the environment's stacks first."),
+    "AccessDenied": ("S3 denies access", "The release role needs the actions README.md lists under Releases."),
+    "PermanentRedirect": ("the bucket is in another region", "Correct the environment's region in cdk.json."),
+    "KMS.DisabledException": ("the bucket's KMS key is disabled", "Enable the key, or change the bucket's encryption."),
+}
+
+
+class S3Bucket:
+    """See `bucket.Bucket`."""
+
+    def __init__(self, session: "boto3.Session", name: str) -> None:
+        self.name = name
+        self._s3 = session.client(
+            "s3", config=Config(max_pool_connections=PARALLEL, retries={"mode": "standard", "max_attempts": 5})
+        )
+        self._requests = 0
+        self._lock = Lock()
+        self._s3.meta.events.register("before-send.s3", self._sent)
+
+    def _sent(self, **_: Any) -> None:
+        with self._lock:
+            self._requests += 1
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far, repeated ones included."""
+        return self._requests
+
+    def keeps_versions(self) -> bool:
+        """Whether versioning is on."""
+        with self._explained(""):
+            return self._s3.get_bucket_versioning(Bucket=self.name).get("Status") == "Enabled"
+
+    def listing(self, prefix: str) -> dict[str, Listed]:
+        """Every key below a prefix: one request per 1,000."""
+        with self._explained(prefix):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            return {
+                item["Key"]: Listed(etag=item["ETag"].strip('"'), size=item["Size"])
+                for page in pages
+                for item in page.get("Contents", [])
+            }
+
+    def get(self, key: str, version: str | None = None) -> Stored | None:
+        """An object, or None when there is none."""
+        wanted: dict[str, Any] = {"VersionId": version} if version else {}
+        with self._explained(key):
+            try:
+                answer = self._s3.get_object(Bucket=self.name, Key=key, **wanted)
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    return None
+                raise
+            date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+            return Stored(
+                content=answer["Body"].read(),
+                etag=answer["ETag"].strip('"'),
+                modified=answer["LastModified"],
+                now=parsedate_to_datetime(date) if date else datetime.now(UTC),
+            )
+
+    def head(self, key: str) -> Written | None:
+        """What S3 says of an object, or None when there is none."""
+        with self._explained(key):
+            try:
+                answer = self._s3.head_object(Bucket=self.name, Key=key)
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    return None
+                raise
+            return self._written(key, answer["ETag"], answer.get("VersionId"))
+
+    def put(self, key: str, content: bytes, sha256: str, *, expected: str | None = ANYTHING) -> Written:
+        """Store an object; see `bucket.Bucket`."""
+        condition: dict[str, Any] = {}
+        if expected is not ANYTHING:
+            condition = {"IfNoneMatch": "*"} if expected == ABSENT else {"IfMatch": f'"{expected}"'}
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        with self._explained(key):
+            try:
+                answer = self._s3.put_object(
+                    Bucket=self.name,
+                    Key=key,
+                    Body=content,
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=checksum,
+                    **condition,
+                )
+            except ClientError as error:
+                if not condition or _code(error) not in _CONFLICTS:
+                    raise
+                return self._unless_ours(key, checksum)
+            return self._written(key, answer["ETag"], answer.get("VersionId"))
+
+    def _unless_ours(self, key: str, checksum: str) -> Written:
+        """A conflict, or our own earlier attempt whose answer got lost: then the object has the very content."""
+        try:
+            now = self._s3.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise
+        else:
+            if now.get("ChecksumSHA256") == checksum:
+                return self._written(key, now["ETag"], now.get("VersionId"))
+        raise ConflictError(
+            "someone else changed it meanwhile", where=f"s3://{self.name}/{key}", mend="Run the command again."
+        )
+
+    def copy(self, key: str, version: str) -> Written:
+        """Make an earlier version of a key the current one, on the server."""
+        with self._explained(key):
+            source: Any = {"Bucket": self.name, "Key": key, "VersionId": version}
+            try:
+                answer = self._s3.copy_object(Bucket=self.name, Key=key, CopySource=source)
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    raise PipelineError(
+                        f"version {version} of it is gone, so it cannot be restored",
+                        where=f"s3://{self.name}/{key}",
+                        mend="Deploy the commit of that release again.",
+                    ) from None
+                raise
+            return self._written(key, answer["CopyObjectResult"]["ETag"], answer.get("VersionId"))
+
+    def delete(self, keys: Collection[str]) -> None:
+        """Delete keys: one request per 1,000."""
+        for batch in _batches(sorted(keys)):
+            with self._explained(batch[0]):
+                objects: Any = [{"Key": key} for key in batch]
+                answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
+            for failed in answer.get("Errors", []):
+                raise PipelineError(
+                    f"S3 did not delete it: {failed.get('Code')}: {failed.get('Message')}",
+                    where=f"s3://{self.name}/{failed.get('Key')}",
+                )
+
+    def _written(self, key: str, etag: str, version: str | None) -> Written:
+        if not version or version == "null":
+            raise PipelineError(
+                "the bucket keeps no versions, so nothing could be rolled back",
+                where=f"s3://{self.name}/{key}",
+                mend="Switch versioning on: MWAA demands it, and the environment's stack does it.",
+            )
+        return Written(etag=etag.strip('"'), version=version)
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        where = f"s3://{self.name}/{key}"
+        try:
+            yield
+        except ClientError as error:
+            what, mend = _EXPLAINED.get(_code(error), ("S3 refused", ""))
+            raise PipelineError(f"{what}: {error}", where=where, mend=mend) from None
+        except BotoCoreError as error:
+            raise PipelineError(f"S3 cannot be reached: {error}", where=where) from None
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _batches(keys: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), _DELETES_PER_REQUEST):
+        yield keys[start : start + _DELETES_PER_REQUEST]

@@ -1,0 +1,211 @@
+"""The working tree's share of a release: the files of `dags/` that Airflow needs, with their checksums.
+
+What is shipped: every file below `dags/`, except
+- names that start with a dot, other than `.airflowignore`, which Airflow reads;
+- `__pycache__` and `*.pyc`;
+- folders named `tests`;
+- `_release.json` at the top, which the pipeline writes itself;
+- `requirements.txt`, `startup.sh` and `plugins/` at the top: MWAA takes them from elsewhere in the bucket.
+
+`.airflowignore` excludes nothing here: Airflow does not look for DAGs in those files, but DAGs import and read them.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import PipelineError
+from pipeline.names import RELEASE_FILE
+from pipeline.release.imports import imports_of, levels
+from pipeline.release.plugins import zip_folder
+from pipeline.release.record import PartName
+
+DAGS_PREFIX = "dags/"
+PART_KEYS: dict[PartName, str] = {
+    "requirements": "requirements.txt",
+    "plugins": "plugins.zip",
+    "startup": "startup.sh",
+}
+_TAKEN_OUT = frozenset({"requirements.txt", "startup.sh", "plugins", PurePosixPath(RELEASE_FILE).name})
+_LONGEST_KEY = 1024  # bytes of UTF-8 (S3 user guide, object keys)
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to publish.
+
+    Attributes:
+        key: Where it goes in the bucket.
+        sha256: Of the content, in hexadecimal.
+        md5: What the bucket's listing shows as ETag when the content is already there and not encrypted with KMS.
+        size: In bytes.
+        level: Its place in the order of publishing.
+        path: Where the content is read from; None when `content` holds it.
+        content: Generated content.
+    """
+
+    key: str
+    sha256: str
+    md5: str
+    size: int
+    level: int = 0
+    path: Path | None = None
+    content: bytes | None = None
+
+    def read(self) -> bytes:
+        """The content, as gathered.
+
+        Raises:
+            PipelineError: The file is not what it was when its checksum was taken.
+        """
+        content = self.path.read_bytes() if self.path is not None else self.content or b""
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise PipelineError(
+                "the file changed while it was being published",
+                where=str(self.path),
+                mend="Run the command again.",
+            )
+        return content
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a working tree wants an environment to hold.
+
+    Attributes:
+        files: Files of the DAG folder by key.
+        parts: requirements, plugins and startup script; those the tree does not have are absent.
+        imports: The import graph of the DAG folder, by path below it.
+    """
+
+    files: dict[str, Source]
+    parts: dict[PartName, Source]
+    imports: dict[str, frozenset[str]]
+
+
+def generated(key: str, content: bytes, level: int = 0) -> Source:
+    """Content that exists in memory only."""
+    return Source(
+        key=key,
+        sha256=hashlib.sha256(content).hexdigest(),
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        size=len(content),
+        level=level,
+        content=content,
+    )
+
+
+def gather(dags: Path, release_file: bytes) -> Tree:
+    """Read the DAG folder.
+
+    Levels: 0 are files that are read, not imported (`_release.json`, SQL, YAML); Python starts at 1, imports first.
+
+    Args:
+        dags: The project's `dags` folder.
+        release_file: The content of `_release.json`.
+
+    Raises:
+        PipelineError: The folder is missing, a file cannot be read, a name cannot be a key, or a link leads outside.
+    """
+    if not dags.is_dir():
+        raise PipelineError(
+            "the DAG folder does not exist", where=str(dags), mend="Run the command in the project's folder."
+        )
+    paths = {relative: path for relative, path in _walk(dags, "") if relative.split("/")[0] not in _TAKEN_OUT}
+    graph = imports_of({name: path.read_bytes() for name, path in paths.items() if name.endswith(".py")})
+    level = levels(graph)
+    files = {
+        source.key: source
+        for name, path in paths.items()
+        for source in [_source(DAGS_PREFIX + name, path, level[name] + 1 if name in level else 0)]
+    }
+    files[RELEASE_FILE] = generated(RELEASE_FILE, release_file)
+    return Tree(files=dict(sorted(files.items())), parts=_parts(dags), imports=graph)
+
+
+def _parts(dags: Path) -> dict[PartName, Source]:
+    parts: dict[PartName, Source] = {}
+    single_files: tuple[PartName, ...] = ("requirements", "startup")
+    for name in single_files:
+        path = dags / PART_KEYS[name]
+        if path.exists():
+            parts[name] = _source(PART_KEYS[name], _inside(path, dags))
+    plugins = dags / "plugins"
+    if plugins.is_dir() and (members := dict(_walk(plugins, ""))):
+        parts["plugins"] = generated(PART_KEYS["plugins"], zip_folder(members))
+    return parts
+
+
+def _walk(folder: Path, prefix: str, root: Path | None = None) -> Iterator[tuple[str, Path]]:
+    """Every file to ship below a folder, in order: path relative to the folder walked first, and where it is read."""
+    root = root or folder
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if _left_out(entry.name):
+            continue
+        path = Path(entry.path)
+        relative = _checked(f"{prefix}{entry.name}", path)
+        if entry.is_symlink():
+            target = _inside(path, root)
+            if target.is_dir():
+                raise PipelineError(
+                    "links to folders are not followed", where=str(path), mend="Replace the link by the folder itself."
+                )
+            yield relative, target
+        elif entry.is_dir():
+            if entry.name != "tests":
+                yield from _walk(path, f"{relative}/", root)
+        elif entry.is_file():
+            yield relative, path
+
+
+def _left_out(name: str) -> bool:
+    hidden = name.startswith(".") and name != ".airflowignore"
+    return hidden or name == "__pycache__" or name.endswith(".pyc")
+
+
+def _inside(path: Path, root: Path) -> Path:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise PipelineError(
+            f"the link leads nowhere: {error}", where=str(path), mend="Remove or correct the link."
+        ) from None
+    if not target.is_relative_to(root.resolve()):
+        raise PipelineError(
+            f"the link leads out of {root.name}/, to {target}",
+            where=str(path),
+            mend="Copy the file into the folder: what is outside is not part of the release.",
+        )
+    return target
+
+
+def _checked(relative: str, path: Path) -> str:
+    try:
+        encoded = (DAGS_PREFIX + relative).encode()
+    except UnicodeEncodeError:
+        raise PipelineError("the name is not valid UTF-8, so it cannot be an S3 key", where=repr(str(path))) from None
+    if len(encoded) > _LONGEST_KEY:
+        raise PipelineError(f"the name is longer than {_LONGEST_KEY} bytes, the most S3 takes", where=str(path))
+    if any(ord(sign) < ord(" ") or sign in "\x7f\\" for sign in relative):
+        raise PipelineError(
+            "the name holds a control character or a backslash, which MWAA's copy cannot be trusted with",
+            where=repr(str(path)),
+            mend="Rename the file.",
+        )
+    return relative
+
+
+def _source(key: str, path: Path, level: int = 0) -> Source:
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                sha256.update(chunk)
+                md5.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise PipelineError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+    return Source(key=key, sha256=sha256.hexdigest(), md5=md5.hexdigest(), size=size, level=level, path=path)
