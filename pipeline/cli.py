@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "diff": "pipeline.release.commands:diff",
     "sync": "pipeline.release.commands:sync",
     "releases": "pipeline.release.commands:releases",
+    "rollback": "pipeline.release.commands:rollback",
     "status": "pipeline.operate.commands:status",
     "watch": "pipeline.operate.commands:watch",
     "logs": "pipeline.operate.commands:logs",
