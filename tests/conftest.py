@@ -1,5 +1,5 @@
 """Fixtures for all tests. What only one package needs stays in that package's own conftest."""
 
-from tests.engine import docker_engine
+from tests.engine import base_images, docker_engine
 
-__all__ = ["docker_engine"]
+__all__ = ["base_images", "docker_engine"]

@@ -19,6 +19,8 @@ from pipeline.localaws.machine.processes import PROC, Processes, process_ids
 from pipeline.process import run
 
 RUNTIME_BASE = Path("/run")
+SHIM_SOCKETS = Path("/run/containerd/s")
+_NAMED_SOCKET = 8  # columns of a row of /proc/net/unix whose socket has a path
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 PROBE_SECONDS = 3
@@ -92,11 +94,12 @@ class Engine:
 
     def clean_up(self) -> None:
         """Remove whatever an engine of our own in this folder left: processes, mounts, interfaces, rules, sockets."""
-        left = [self._processes.record("dockerd"), self._network.is_up() or None, self.own.runtime.exists() or None]
-        if not any(left):
+        if not (self._processes.record("dockerd") or self._network.is_up() or self.own.runtime.exists()):
             return
         self._processes.stop("dockerd", grace=STOP_SECONDS)
+        sockets = _sockets_of(self._strays())
         _kill(self._strays)
+        _remove_shim_sockets(sockets)
         folders = [self.own.runtime, self.own.data]
         for point in mounts_below(folders, (PROC / "self/mountinfo").read_text(encoding="utf-8")):
             run(["umount", "--lazy", str(point)])
@@ -112,6 +115,7 @@ class Engine:
 
     def _start_own(self) -> None:
         self.own.runtime.mkdir(mode=0o700, parents=True)
+        self.own.configuration.write_text("{}", encoding="ascii")
         network = self._network.up()
         self._processes.start("dockerd", self.own.command(network))
         until = monotonic() + START_SECONDS
@@ -144,7 +148,7 @@ class Engine:
                 command = (PROC / str(pid) / "cmdline").read_bytes()
                 groups = (PROC / str(pid) / "cgroup").read_text(encoding="ascii")
                 is_containerd = command.partition(b"\0")[0].rpartition(b"/")[2].startswith((b"containerd", b"runc"))
-                if (is_containerd and mark in command) or f":/{self.own.name}/" in groups:
+                if (is_containerd and mark in command) or f"/{self.own.name}/" in groups:
                     found.append(pid)
         return found
 
@@ -198,9 +202,30 @@ def _kill(strays: Callable[[], list[int]]) -> None:
     raise PipelineError(f"processes of the Docker engine do not end: {strays()}")
 
 
+def _sockets_of(pids: list[int]) -> list[Path]:
+    """The named UNIX sockets that processes hold, as proc(5) tells: by inode in /proc/PID/fd and /proc/net/unix."""
+    held = set()
+    for pid in pids:
+        with suppress(OSError):
+            held |= {str(entry.readlink()) for entry in (PROC / str(pid) / "fd").iterdir()}
+    rows = [line.split() for line in (PROC / "net/unix").read_text(encoding="utf-8").splitlines()[1:]]
+    return [Path(row[7]) for row in rows if len(row) == _NAMED_SOCKET and f"socket:[{row[6]}]" in held]
+
+
+def _remove_shim_sockets(sockets: list[Path]) -> None:
+    """Containerd keeps the sockets of all engines' shims in one folder; a shim that was killed leaves its own there."""
+    for path in sockets:
+        if path.parent == SHIM_SOCKETS:
+            path.unlink(missing_ok=True)
+    for folder in (SHIM_SOCKETS, SHIM_SOCKETS.parent):
+        with suppress(OSError):
+            folder.rmdir()  # only when nobody else uses it: then it is empty
+
+
 def _remove_cgroups(name: str) -> None:
     """The engine's empty control groups, innermost first, in every hierarchy."""
-    for root in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+    hierarchies = Path("/sys/fs/cgroup")
+    for root in [*hierarchies.glob(f"*/{name}"), *hierarchies.glob(name)]:
         for group in sorted([*root.glob("**/"), root], key=lambda path: len(path.parts), reverse=True):
             with suppress(OSError):
                 group.rmdir()

@@ -74,6 +74,11 @@ class OwnEngine:
         return self.runtime / "docker.sock"
 
     @property
+    def configuration(self) -> Path:
+        """Its configuration file, an empty one: what the host's says for its own engine may contradict ours."""
+        return self.runtime / "daemon.json"
+
+    @property
     def host(self) -> str:
         """The same, as in DOCKER_HOST."""
         return f"unix://{self.socket}"
@@ -91,6 +96,7 @@ class OwnEngine:
         """
         return [
             "dockerd",
+            f"--config-file={self.configuration}",
             f"--host={self.host}",
             f"--data-root={self.data}",
             f"--exec-root={self.runtime / 'exec'}",
