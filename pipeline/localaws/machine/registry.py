@@ -52,7 +52,9 @@ class Registry:
     def stop(self) -> None:
         """End it, and whatever an earlier server left of it."""
         self._processes.stop("registry")
-        (self.folder / SOCKET).unlink(missing_ok=True)
+        socket_file = self.folder / SOCKET
+        if socket_file.is_socket():
+            socket_file.unlink()
 
     def connect(self) -> HTTPConnection:
         """An HTTP connection to it, for one request; the caller closes it."""
