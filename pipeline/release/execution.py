@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import sleep
 from typing import Literal
 
 from pipeline.errors import PipelineError
@@ -31,6 +32,7 @@ class Environment:
         replacement: How MWAA replaces workers.
         keep: Globs of keys below `dags/` that are left alone.
         patience: How long Airflow may take.
+        pause: Waits for a number of seconds.
     """
 
     bucket: Bucket
@@ -39,6 +41,7 @@ class Environment:
     replacement: Replacement = "GRACEFUL"
     keep: tuple[str, ...] = ()
     patience: Patience | None = None
+    pause: Callable[[float], None] = sleep
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def carry_out(
                     alive=lease.still_ours,
                     tell=tell,
                     patience=environment.patience,
+                    pause=environment.pause,
                 )
             except PipelineError as error:
                 raise _restored(environment, situation.current, order, lease=lease, error=error, tell=tell) from None
@@ -122,8 +126,19 @@ def _update_parts(
             f"MWAA gets {', '.join(PART_KEYS[name] for name in changed)}; its workers are replaced "
             f"({environment.replacement}), which takes a while"
         )
-        mwaa.update(environment.mwaa, versions, environment.replacement, alive=lease.still_ours, tell=tell)
+        _pin(environment, versions, lease, tell)
     return parts | changed
+
+
+def _pin(environment: Environment, versions: Mapping[PartName, str], lease: Lease, tell: Callable[[str], None]) -> None:
+    mwaa.update(
+        environment.mwaa,
+        versions,
+        environment.replacement,
+        alive=lease.still_ours,
+        tell=tell,
+        pause=environment.pause,
+    )
 
 
 def _placed(bucket: Bucket, row: PartRow, order: Order) -> PartRecord:
@@ -198,7 +213,7 @@ def _restored(
             row.name: former.parts[row.name].version for row in order.plan.part_changes if row.name in former.parts
         }
         if versions:
-            mwaa.update(environment.mwaa, versions, environment.replacement, alive=lease.still_ours, tell=tell)
+            _pin(environment, versions, lease, tell)
     except PipelineError as second:
         return PipelineError(
             f"{error.what}\nRestoring {former.id} failed as well: {second.what}",

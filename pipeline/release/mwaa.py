@@ -147,7 +147,7 @@ def _wait(
         if now.status != said:
             said = now.status
             tell(f"{environment.name} is {now.status}")
-        if now.status == "UPDATE_FAILED" or (now.update == "FAILED" and now.updated != before.updated):
+        if _failed(now, before):
             raise PipelineError(
                 f"MWAA could not update it and keeps the former state: {now.error or 'it gives no reason'}",
                 where=environment.name,
@@ -157,3 +157,9 @@ def _wait(
         if now.status == "AVAILABLE" and pinned and now.update != "PENDING":
             return
     raise PipelineError("MWAA did not end the update within 13 hours", where=environment.name)
+
+
+def _failed(now: State, before: State) -> bool:
+    """Whether our update failed; not one before it, whose status stays until ours has begun."""
+    ours = now.updated != before.updated or now.status != before.status
+    return ours and now.update != "PENDING" and "FAILED" in (now.update, now.status.removeprefix("UPDATE_"))

@@ -1,0 +1,98 @@
+"""In-memory twins of the ports of MWAA and Airflow."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.release.mwaa import Replacement, State
+from pipeline.release.record import PartName
+
+EPOCH = datetime(2026, 11, 7, tzinfo=UTC)
+
+
+@dataclass
+class FakeMwaa:
+    """An MWAA environment that takes a number of looks to update, and may fail."""
+
+    name: str = "etl-dev"
+    pinned: dict[PartName, str] = field(default_factory=dict)
+    status: str = "AVAILABLE"
+    looks: int = 2
+    fails_with: str = ""
+    calls: list[tuple[dict[PartName, str], Replacement]] = field(default_factory=list)
+    _wanted: dict[PartName, str] | None = None
+    _left: int = 0
+    _update: str | None = None
+    _error: str = ""
+
+    def state(self) -> State:
+        if self._wanted is not None:
+            self._left -= 1
+            if self._left < 0:
+                self._finish()
+        return State(
+            status=self.status,
+            pinned=dict(self.pinned),
+            update=self._update,
+            updated=EPOCH + timedelta(hours=len(self.calls)),
+            error=self._error,
+        )
+
+    def pin(self, versions: Mapping[PartName, str], replacement: Replacement) -> None:
+        self.calls.append((dict(versions), replacement))
+        self._wanted, self._left = dict(versions), self.looks
+        # As MWAA does: for a moment the status is still the old one.
+        self._update = "PENDING"
+
+    def _finish(self) -> None:
+        assert self._wanted is not None
+        if self.fails_with:
+            self.status, self._update, self._error = "UPDATE_FAILED", "FAILED", self.fails_with
+        else:
+            self.pinned |= self._wanted
+            self.status, self._update, self._error = "AVAILABLE", "SUCCESS", ""
+        self._wanted = None
+
+
+@dataclass
+class FakeAirflow:
+    """An Airflow whose DAG folder is whatever `files` gives when `copy` is called: file → (DAG ids, text) or an error.
+
+    Times are a counter: nothing may depend on a clock.
+    """
+
+    dags: dict[str, dict[str, Any]] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    tick: int = 0
+    each_look: Callable[["FakeAirflow"], None] = lambda _: None
+
+    def parse(self, file: str, text: str, *ids: str, error: str = "") -> None:
+        """Parse a file: its former DAGs and errors go, what it defines now comes."""
+        self.tick += 1
+        self.remove(file)
+        if error:
+            self.errors[file] = error
+            return
+        for name in ids:
+            self.dags[name] = {"dag_id": name, "relative_fileloc": file, "last_parsed_time": f"t{self.tick}"}
+            self.sources[name] = text
+
+    def remove(self, file: str) -> None:
+        self.errors.pop(file, None)
+        self.dags = {name: dag for name, dag in self.dags.items() if dag["relative_fileloc"] != file}
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        self.asked.append(path)
+        start = int((query or {}).get("offset", 0))
+        if path == "/dags":
+            if start == 0:
+                self.each_look(self)
+            items = list(self.dags.values())
+            return {"dags": items[start : start + 100], "total_entries": len(items)}
+        if path == "/importErrors":
+            errors = [{"filename": file, "stack_trace": trace} for file, trace in self.errors.items()]
+            return {"import_errors": errors[start : start + 100], "total_entries": len(errors)}
+        return {"content": self.sources[path.removeprefix("/dagSources/")]}

@@ -1,0 +1,60 @@
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.release.mwaa import update
+from tests.release.fakes import FakeMwaa
+
+
+def run(mwaa: FakeMwaa, **versions: str) -> list[str]:
+    said: list[str] = []
+    update(mwaa, versions, "GRACEFUL", alive=lambda: None, tell=said.append, pause=lambda _: None)  # type: ignore[arg-type]
+    return said
+
+
+def test_it_waits_until_mwaa_runs_with_the_new_versions() -> None:
+    mwaa = FakeMwaa(pinned={"requirements": "v1"}, looks=5)
+    assert run(mwaa, requirements="v2", plugins="v9") == ["etl-dev is AVAILABLE"]
+    assert mwaa.calls == [({"requirements": "v2", "plugins": "v9"}, "GRACEFUL")]
+    assert mwaa.pinned == {"requirements": "v2", "plugins": "v9"}
+
+
+def test_versions_in_force_need_no_update() -> None:
+    mwaa = FakeMwaa(pinned={"requirements": "v2"})
+    run(mwaa, requirements="v2")
+    assert mwaa.calls == []
+
+
+def test_a_failed_update_is_explained_in_mwaa_s_words() -> None:
+    mwaa = FakeMwaa(fails_with="INCORRECT_CONFIGURATION: the file is not there")
+    with pytest.raises(PipelineError, match="INCORRECT_CONFIGURATION: the file is not there"):
+        run(mwaa, requirements="v2")
+
+
+def test_after_a_failed_update_another_may_be_tried() -> None:
+    mwaa = FakeMwaa(fails_with="no")
+    with pytest.raises(PipelineError):
+        run(mwaa, requirements="v2")
+    mwaa.fails_with = ""
+    run(mwaa, requirements="v3")
+    assert mwaa.pinned == {"requirements": "v3"}
+
+
+@pytest.mark.parametrize("status", ["UPDATING", "CREATING", "MAINTENANCE", "DELETING"])
+def test_a_busy_environment_is_not_updated(status: str) -> None:
+    mwaa = FakeMwaa(status=status)
+    with pytest.raises(PipelineError, match=f"the environment is {status}"):
+        run(mwaa, requirements="v2")
+    assert mwaa.calls == []
+
+
+def test_the_lock_is_kept_alive_while_mwaa_works() -> None:
+    signs = []
+    update(
+        FakeMwaa(looks=6),
+        {"requirements": "v"},
+        "FORCED",
+        alive=lambda: signs.append(1),
+        tell=lambda _: None,
+        pause=lambda _: None,
+    )
+    assert len(signs) >= 6

@@ -1,0 +1,127 @@
+"""The adapters of MWAA against a server that knows botocore's own model of the API."""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from pipeline.errors import PipelineError
+from pipeline.localaws.region import LocalRegion
+from pipeline.localaws.server import LocalAws, Server
+from pipeline.localaws.service import Call, Document, Service, ServiceError
+from pipeline.release.airflow import AirflowAnswerError, AirflowUnreachableError, MwaaAirflow, pages
+from pipeline.release.mwaa import MwaaEnvironment, update
+from tests.localaws.conftest import free_port
+
+
+class Mwaa(Service):
+    """One environment, which updates at once."""
+
+    name = "mwaa"
+    signing_name = "airflow"
+
+    def __init__(self, region: LocalRegion) -> None:
+        super().__init__(region)
+        self.environment: dict[str, Any] = {"Name": "etl-dev", "Status": "AVAILABLE"}
+        self.updates: list[Document] = []
+        self.asked: list[Document] = []
+
+    def get_environment(self, request: Document, call: Call) -> Document:  # noqa: ARG002 - a service's signature
+        if request["Name"] != "etl-dev":
+            raise ServiceError("ResourceNotFoundException", "no such environment")
+        return {"Environment": self.environment}
+
+    def update_environment(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+        self.updates.append(request)
+        self.environment |= {key: value for key, value in request.items() if "S3" in key}
+        self.environment["LastUpdate"] = {"Status": "SUCCESS"}
+        return {"Arn": "arn:aws:airflow:eu-west-1:123456789012:environment/etl-dev"}
+
+    def invoke_rest_api(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+        self.asked.append(request)
+        if request["Path"] == "/importErrors":
+            raise ServiceError("AccessDeniedException", "not you")
+        return {"RestApiStatusCode": 200, "RestApiResponse": {"dags": [{"dag_id": "a"}], "total_entries": 1}}
+
+
+@pytest.fixture
+def mwaa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    port = free_port()
+    region = LocalRegion(f"http://127.0.0.1:{port}", "eu-west-1", tmp_path)
+    service = Mwaa(region)
+    server = Server(LocalAws(region, [service]), port)
+    server.start()
+    for name, value in region.environment().items():
+        monkeypatch.setenv(name, value)
+    yield service
+    server.stop()
+
+
+def test_the_pinned_versions_are_changed_by_update_environment(mwaa: Mwaa) -> None:
+    environment = MwaaEnvironment(boto3.Session(), "etl-dev")
+    versions: dict[Any, str] = {"requirements": "v1", "plugins": "v2", "startup": "v3"}
+    update(environment, versions, "GRACEFUL", alive=lambda: None, tell=lambda _: None, pause=lambda _: None)
+    assert mwaa.updates == [
+        {
+            "Name": "etl-dev",
+            "WorkerReplacementStrategy": "GRACEFUL",
+            "RequirementsS3Path": "requirements.txt",
+            "RequirementsS3ObjectVersion": "v1",
+            "PluginsS3Path": "plugins.zip",
+            "PluginsS3ObjectVersion": "v2",
+            "StartupScriptS3Path": "startup.sh",
+            "StartupScriptS3ObjectVersion": "v3",
+        }
+    ]
+    assert environment.state().pinned == versions
+
+
+def test_the_reason_of_a_failed_update_is_read(mwaa: Mwaa) -> None:
+    mwaa.environment |= {
+        "Status": "UPDATE_FAILED",
+        "LastUpdate": {"Status": "FAILED", "Error": {"ErrorCode": "INCORRECT", "ErrorMessage": "no such version"}},
+    }
+    state = MwaaEnvironment(boto3.Session(), "etl-dev").state()
+    assert (state.status, state.update, state.error) == ("UPDATE_FAILED", "FAILED", "INCORRECT: no such version")
+
+
+def test_an_environment_that_is_not_there_is_named(mwaa: Mwaa) -> None:
+    assert mwaa.updates == []
+    with pytest.raises(PipelineError, match="no such environment") as error:
+        MwaaEnvironment(boto3.Session(), "other").state()
+    assert error.value.where == "other"
+
+
+def test_airflow_is_asked_through_mwaa(mwaa: Mwaa) -> None:
+    found = list(pages(MwaaAirflow(boto3.Session(), "etl-dev"), "/dags", "dags"))
+    assert found == [{"dag_id": "a"}]
+    (asked,) = mwaa.asked
+    assert (asked["Path"], asked["Method"], asked["QueryParameters"]) == ("/dags", "GET", {"limit": 100, "offset": 0})
+
+
+def test_no_answer_of_airflow_is_not_taken_for_one(mwaa: Mwaa) -> None:
+    assert mwaa.asked == []
+    with pytest.raises(AirflowUnreachableError, match="cannot be asked"):
+        MwaaAirflow(boto3.Session(), "etl-dev").get("/importErrors")
+
+
+def test_an_error_of_airflow_s_is_told_apart() -> None:
+    session = Answering({"Error": {"Code": "RestApiClientException"}, "RestApiStatusCode": 404, "RestApiResponse": {}})
+    with pytest.raises(AirflowAnswerError, match="404") as error:
+        MwaaAirflow(session, "etl-dev").get("/dagSources/x")  # type: ignore[arg-type]
+    assert error.value.status == 404
+
+
+class Answering:
+    """A session whose MWAA raises what botocore makes of Airflow's own errors."""
+
+    def __init__(self, response: dict[str, Any]) -> None:
+        self._response = response
+
+    def client(self, _: str) -> "Answering":
+        return self
+
+    def invoke_rest_api(self, **_: Any) -> None:
+        raise ClientError(self._response, "InvokeRestApi")  # type: ignore[arg-type]

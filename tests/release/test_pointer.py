@@ -1,0 +1,25 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.release.pointer import Lock, Pointer, expired, parse_pointer
+
+LOCK = Lock(owner="ann", token="t", purpose="sync", since="2026-11-07T10:15:00Z", seconds=60)
+NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("pointer", [Pointer(None), Pointer("r", 7), Pointer("r", 8, LOCK)])
+def test_a_pointer_reads_back_as_it_was_written(pointer: Pointer) -> None:
+    assert parse_pointer(pointer.dump(), where="here") == pointer
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2, "release": null, "serial": 0, "lock": null}'])
+def test_anything_else_is_refused(content: bytes) -> None:
+    with pytest.raises(PipelineError, match="which release is current"):
+        parse_pointer(content, where="here")
+
+
+@pytest.mark.parametrize(("silent", "dead"), [(0, False), (60, False), (61, True)])
+def test_a_lock_is_dead_when_its_owner_was_silent_for_longer_than_it_lasts(silent: int, dead: bool) -> None:
+    assert expired(LOCK, written=NOW - timedelta(seconds=silent), now=NOW) is dead

@@ -1,0 +1,145 @@
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.release.verify import Dag, Expectation, Patience, Seen, judge, observe, verify
+from tests.release.fakes import FakeAirflow
+
+NOW = Patience(copied=0, settled=0, deadline=0.2, poll=0)
+NOTHING = Seen({}, {})
+
+
+def seen(*dags: Dag, errors: dict[str, str] | None = None) -> Seen:
+    return Seen({dag.id: dag for dag in dags}, errors or {})
+
+
+def check(airflow: FakeAirflow, expectation: Expectation, before: Seen, patience: Patience = NOW) -> list[str]:
+    said: list[str] = []
+    verify(
+        airflow,
+        expectation,
+        before,
+        alive=lambda: None,
+        tell=said.append,
+        patience=patience,
+        pause=lambda _: None,
+    )
+    return said
+
+
+def test_a_changed_dag_is_proven_by_the_source_airflow_parsed() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "old", "a")
+    before = observe(airflow)
+
+    def look(now: FakeAirflow) -> None:
+        if len(now.asked) > 6:
+            now.parse("a.py", "new\n", "a")
+
+    airflow.each_look = look
+    said = check(airflow, Expectation(changed={"a.py": "new\r\n"}), before)
+    assert said == ["1 to come: a has not been parsed from the new a.py"]
+
+
+def test_an_old_dag_parsed_again_from_the_old_file_is_not_enough() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "old", "a")
+    before = observe(airflow)
+    airflow.each_look = lambda now: now.parse("a.py", "old", "a")
+    with pytest.raises(PipelineError, match=r"a has not been parsed from the new a\.py"):
+        check(airflow, Expectation(changed={"a.py": "new"}), before)
+
+
+def test_a_new_dag_must_appear() -> None:
+    with pytest.raises(PipelineError, match=r"no DAG of a\.py has appeared"):
+        check(FakeAirflow(), Expectation(changed={"a.py": "new"}), NOTHING)
+
+
+def test_a_new_import_error_fails_with_its_trace() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("b.py", "text", "b")
+    before = observe(airflow)
+    airflow.parse("b.py", "text", error="Traceback\nModuleNotFoundError: No module named 'nope'")
+    with pytest.raises(PipelineError, match="No module named 'nope'") as error:
+        check(airflow, Expectation(), before)
+    assert error.value.what.startswith("b.py has an import error")
+
+
+def test_an_import_error_that_was_there_before_is_not_this_release_s() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("b.py", "", error="old trouble")
+    check(airflow, Expectation(), observe(airflow))
+
+
+def test_a_changed_file_must_be_free_of_errors_even_if_it_had_one() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("b.py", "", error="old trouble")
+    with pytest.raises(PipelineError, match="old trouble"):
+        check(airflow, Expectation(changed={"b.py": "new"}), observe(airflow))
+
+
+def test_an_error_of_a_half_copied_folder_passes() -> None:
+    airflow = FakeAirflow()
+    before = observe(airflow)
+    airflow.parse("a.py", "new", error="ImportError: helper is not there yet")
+
+    def look(now: FakeAirflow) -> None:
+        if len(now.asked) > 6:
+            now.parse("a.py", "new", "a")
+
+    airflow.each_look = look
+    check(airflow, Expectation(changed={"a.py": "new"}), before, Patience(copied=0, settled=60, deadline=60, poll=0))
+
+
+def test_a_dag_of_a_removed_file_must_go() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("gone.py", "", "gone")
+    with pytest.raises(PipelineError, match=r"gone of the removed gone\.py is still there"):
+        check(airflow, Expectation(removed=frozenset({"gone.py"})), observe(airflow))
+    airflow.remove("gone.py")
+    check(airflow, Expectation(removed=frozenset({"gone.py"})), NOTHING)
+
+
+def test_who_imports_a_changed_helper_must_be_parsed_after_the_copy() -> None:
+    old, again = Dag("a", "a.py", "t1"), Dag("a", "a.py", "t2")
+    affected = Expectation(affected=frozenset({"a.py"}))
+
+    def waiting(mark: Seen | None, now: Dag) -> int:
+        return len(judge(affected, seen(old), mark, seen(now), {}, settled=False).waiting)
+
+    assert waiting(None, again) == 1, "it may have been parsed before the copy"
+    assert waiting(seen(again), again) == 1
+    assert waiting(seen(old), again) == 0
+
+
+def test_a_dag_whose_source_cannot_be_asked_for_is_judged_by_time() -> None:
+    name = "d" * 60
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "new", name)
+    before = observe(airflow)
+    airflow.each_look = lambda now: now.parse("a.py", "new", name)
+    check(airflow, Expectation(changed={"a.py": "new"}), before)
+    assert not any(path.startswith("/dagSources") for path in airflow.asked)
+
+
+def test_every_page_is_read() -> None:
+    airflow = FakeAirflow()
+    for number in range(250):
+        airflow.parse(f"{number}.py", "", f"dag{number}")
+    assert len(observe(airflow).dags) == 250
+    assert airflow.asked.count("/dags") == 3
+
+
+def test_a_stale_dag_is_gone() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "", "a")
+    airflow.dags["a"]["is_stale"] = True
+    assert observe(airflow).dags == {}
+
+
+def test_whole_paths_are_understood_too() -> None:
+    airflow = FakeAirflow(
+        dags={"a": {"dag_id": "a", "relative_fileloc": None, "fileloc": "/usr/local/airflow/dags/x/a.py"}},
+        errors={"/usr/local/airflow/dags/b.py": "trace"},
+    )
+    now = observe(airflow)
+    assert (now.dags["a"].file, list(now.errors)) == ("x/a.py", ["b.py"])
