@@ -41,6 +41,16 @@ class Git:
         run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(folder)])
         return Git(folder)
 
+    @staticmethod
+    def clone(url: str, folder: Path, *, revision: str | None = None, depth: int | None = None) -> "Git":
+        """A clone in `folder`, at a branch, tag or commit; without one, `depth` commits of the default branch."""
+        shallow = [f"--depth={depth}"] if depth and revision is None else []
+        run(["git", "clone", "--quiet", *shallow, url, str(folder)])
+        clone = Git(folder)
+        if revision is not None:
+            clone._git("checkout", "--quiet", revision)
+        return clone
+
     def commit_of(self, revision: str) -> str | None:
         """The full id of a commit, or None when the revision names none."""
         try:
