@@ -5,7 +5,8 @@ Each package brings its own commands in a `commands` module; they are imported w
 
 import importlib
 import sys
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 from rich.markup import escape
@@ -15,7 +16,7 @@ from pipeline.errors import EXIT_INTERRUPTED, PipelineError
 
 # name → module:attribute, in the order `--help` shows them
 COMMANDS: Final = {
-    "test": "pipeline.dagtest.commands:test",
+    "test": "pipeline.cli:test",
     "images": "pipeline.images.commands:images",
     "diff": "pipeline.release.commands:diff",
     "sync": "pipeline.release.commands:sync",
@@ -28,30 +29,62 @@ COMMANDS: Final = {
     "approve": "pipeline.operate.commands:approve",
     "reject": "pipeline.operate.commands:reject",
     "retry": "pipeline.operate.commands:retry",
-    "local": "pipeline.localaws.commands:local",
+    "local": "pipeline.local:local",
+}
+
+
+TESTS: Final = {
+    "dags": "pipeline.dagtest.commands:dags",
+    "containers": "pipeline.images.commands:test_containers",
+    "stacks": "pipeline.dagtest.commands:stacks",
 }
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
+    def __init__(self, table: Mapping[str, str], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.table = table
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """All names, in a deliberate order."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """The command, imported now."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101 - a slip in the table above, not a user's
-        return command
+        return _imported(self.table[cmd_name])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _imported(entry: str) -> click.Command:
+    module, attribute = entry.split(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)  # noqa: S101 - a slip in the tables above, not a user's
+    return command
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 def pipeline() -> None:
     """Ship Airflow DAGs and the containers they run: test, build, release, operate, on AWS or on this machine."""
+
+
+@click.group(cls=LazyGroup, table=TESTS, invoke_without_command=True)
+@click.pass_context
+def test(ctx: click.Context) -> None:
+    """Test DAGs, containers and stacks; without a command all of them, each to its end."""
+    if ctx.invoked_subcommand is not None:
+        return
+    failed = []
+    for name, entry in TESTS.items():
+        try:
+            ctx.invoke(_imported(entry))
+        except PipelineError as error:
+            err.print(f"[bad]error:[/] {escape(str(error))}")
+            failed.append(name)
+    if failed:
+        raise PipelineError(f"failed: {', '.join(failed)}", mend=f"Again with: pipeline test {failed[0]}")
 
 
 def main() -> None:

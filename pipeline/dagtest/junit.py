@@ -1,0 +1,69 @@
+"""Verdicts as JUnit XML: a test case for each file and rule, as CodeBuild's report groups read it."""
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from pipeline.dagtest.rules import Problem, Verdict
+
+# XML 1.0 has no characters for these; what a DAG file prints may hold them.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def place(verdict: Verdict, problem: Problem) -> str:
+    """`dags/orders.py:12`, or without a line where there is none."""
+    return f"{verdict.path}:{problem.line}" if problem.line else verdict.path
+
+
+def sentence(problem: Problem) -> str:
+    """What is wrong, after the DAG and the task it is about."""
+    about = ".".join(part for part in (problem.dag, problem.task) if part)
+    return f"{about}: {problem.what}" if about else problem.what
+
+
+def report(verdicts: Sequence[Verdict], name: str) -> bytes:
+    """The report.
+
+    Args:
+        verdicts: In the order of the test cases.
+        name: The test suite's name.
+    """
+    suite = ET.Element("testsuite", name=name)
+    for verdict in verdicts:
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            classname=_clean(verdict.path),
+            name=verdict.rule,
+            file=_clean(verdict.path),
+            time=f"{verdict.seconds:.3f}",
+        )
+        if verdict.skipped:
+            ET.SubElement(case, "skipped", message=verdict.skipped)
+        if verdict.problems:
+            first = verdict.problems[0]
+            if first.line:
+                case.set("line", str(first.line))
+            message = "; ".join(f"{place(verdict, problem)}: {sentence(problem)}" for problem in verdict.problems)
+            failure = ET.SubElement(case, "failure", type=verdict.rule, message=_clean(message))
+            failure.text = _clean("\n\n".join(_whole(verdict, problem) for problem in verdict.problems))
+    suite.set("tests", str(len(verdicts)))
+    suite.set("failures", str(sum(bool(verdict.problems) for verdict in verdicts)))
+    suite.set("errors", "0")
+    suite.set("skipped", str(sum(bool(verdict.skipped) for verdict in verdicts)))
+    suite.set("time", f"{sum(verdict.seconds for verdict in verdicts):.3f}")
+    suites = ET.Element("testsuites")
+    suites.append(suite)
+    ET.indent(suites)
+    content: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return content
+
+
+def _whole(verdict: Verdict, problem: Problem) -> str:
+    return "\n".join(
+        part for part in (f"{place(verdict, problem)}: {sentence(problem)}", problem.mend, problem.details) if part
+    )
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("?", text)

@@ -1,0 +1,101 @@
+"""Render a DAG's templates with a sample data interval: a misspelt name shows now, not at night."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pendulum
+
+SAMPLE = pendulum.datetime(2026, 1, 2)
+TRIGGERED_BY_ASSETS = ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
+
+
+class Anything:
+    """Stands for what is known in a run only (the task instance, variables, connections): every use of it works."""
+
+    def __getattr__(self, name: str) -> "Anything":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: object) -> "Anything":
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "Anything":
+        """Itself."""
+        return self
+
+    def __iter__(self) -> Iterator["Anything"]:
+        return iter(())
+
+    def __str__(self) -> str:
+        return "anything"
+
+
+def failing_templates(dag: Any, task: Any) -> Iterator[tuple[str, str]]:
+    """The field and the reason of each template of a task that does not render."""
+    environment = dag.get_template_env()
+    context = _context(dag, task)
+    endings = tuple(getattr(task, "template_ext", ()) or ())
+    given: Mapping[str, Any] = getattr(task, "partial_kwargs", {})
+    for field in task.template_fields:
+        value = given.get(field, getattr(task, field, None))
+        for text in _strings(value):
+            try:
+                if endings and text.endswith(endings):
+                    environment.get_template(text).render(**context)
+                elif "{{" in text or "{%" in text:
+                    environment.from_string(text).render(**context)
+            except Exception as error:  # noqa: BLE001 - jinja, a filter, a macro of the team's: all mean "does not render"
+                yield field, f"{text!r}: {type(error).__name__}: {error}"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _strings(item)
+
+
+def _context(dag: Any, task: Any) -> dict[str, Any]:
+    """What templates may use ("Templates reference" of Airflow). A run that assets trigger has no data interval."""
+    later = Anything()
+    context: dict[str, Any] = {
+        **dict.fromkeys(("ti", "task_instance", "var", "conn", "dag_run", "triggering_asset_events"), later),
+        **dict.fromkeys(("triggering_dataset_events", "inlet_events", "outlet_events", "macros"), later),
+        **dict.fromkeys(("prev_data_interval_start_success", "prev_data_interval_end_success"), later),
+        **dict.fromkeys(("prev_start_date_success", "prev_end_date_success", "map_index_template"), later),
+        "dag": dag,
+        "task": task,
+        "run_id": "scheduled__2026-01-02T00:00:00+00:00",
+        "params": _params(dag) | _params(task),
+        "inlets": [],
+        "outlets": [],
+        "test_mode": False,
+        "expanded_ti_count": None,
+        "task_instance_key_str": "sample",
+    }
+    if type(dag.timetable).__name__ not in TRIGGERED_BY_ASSETS:
+        context |= {
+            "data_interval_start": SAMPLE,
+            "data_interval_end": SAMPLE.add(days=1),
+            "logical_date": SAMPLE,
+            "ds": "2026-01-02",
+            "ds_nodash": "20260102",
+            "ts": "2026-01-02T00:00:00+00:00",
+            "ts_nodash": "20260102T000000",
+            "ts_nodash_with_tz": "20260102T000000+0000",
+        }
+    macros = getattr(dag, "user_defined_macros", None)
+    return context | dict(macros or {})
+
+
+def _params(owner: Any) -> dict[str, Any]:
+    params = getattr(owner, "params", None) or {}
+    try:
+        return dict(params.dump()) if hasattr(params, "dump") else dict(params)
+    except Exception:  # noqa: BLE001 - a param without a value gets one when someone triggers the DAG
+        return {name: Anything() for name in params}
