@@ -1,0 +1,1 @@
+"""CodeBuild that really runs buildspecs, on this machine."""
