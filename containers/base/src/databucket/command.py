@@ -50,6 +50,7 @@ def run(
         bucket: The one that DATA_BUCKET names by default.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it would tell where it found its credentials
     parsed = parser.parse_args(arguments)
     if bucket is None:
         name = os.environ.get("DATA_BUCKET", "")
