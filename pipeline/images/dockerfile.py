@@ -45,6 +45,20 @@ class Dockerfile:
         """Whether a stage has that name; Docker compares without regard to case."""
         return any(stage.name.lower() == name.lower() for stage in self.stages)
 
+    def base_of(self, target: str) -> str:
+        """The image, as written, that a stage or (for "") the last one goes back to; "" when there is no stage."""
+        at = len(self.stages) - 1
+        names = [stage.name.lower() for stage in self.stages]
+        if target.lower() in names and target:
+            at = names.index(target.lower())
+        while at >= 0:
+            image = self.stages[at].image
+            earlier = names[:at]
+            if image.lower() not in earlier:
+                return image
+            at = len(earlier) - 1 - earlier[::-1].index(image.lower())
+        return ""
+
 
 def parse(text: str) -> Dockerfile:
     """Read a Dockerfile. What is not understood is passed over."""

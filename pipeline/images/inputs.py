@@ -14,21 +14,18 @@ The builder is given exactly these files with exactly these modes (`context.py`)
 """
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Literal
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.containers import DOCKERFILE, Container
 from pipeline.images.dockerignore import IGNORE_FILE, is_special, parse, sent_files
 
 Kind = Literal["file", "executable", "link"]
-KINDS: Final[Mapping[str, Kind]] = {"f": "file", "x": "executable", "l": "link"}
-LETTERS: Final = {kind: letter for letter, kind in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -62,37 +59,6 @@ class Inputs:
     base: tuple[str, str] | None = None
     files: Mapping[str, FileInput] = field(default_factory=dict)
 
-    def to_json(self) -> str:
-        """As recorded with an image: one line, keys sorted."""
-        document = {
-            "platforms": self.platforms,
-            "target": self.target,
-            "arguments": dict(self.arguments),
-            "base": self.base,
-            "files": {path: LETTERS[each.kind] + each.sha256 for path, each in self.files.items()},
-        }
-        return json.dumps(document, sort_keys=True, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Inputs":
-        """What `to_json` wrote.
-
-        Raises:
-            ValueError: Something else wrote it.
-        """
-        try:
-            document: dict[str, Any] = json.loads(text)
-            base = document["base"]
-            return cls(
-                platforms=tuple(document["platforms"]),
-                target=document["target"],
-                arguments=dict(document["arguments"]),
-                base=(base[0], base[1]) if base else None,
-                files={path: FileInput(KINDS[each[0]], each[1:]) for path, each in document["files"].items()},
-            )
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ValueError(f"not the recorded inputs of an image: {error!r}") from None
-
 
 def read_inputs(container: Container, base_tag: str | None) -> Inputs:
     """The inputs of a container's image, from its folder.
@@ -105,7 +71,7 @@ def read_inputs(container: Container, base_tag: str | None) -> Inputs:
         UsageError: The context is empty, or holds what no build can carry.
         PipelineError: A file cannot be read.
     """
-    files = {path: _read(Path(entry)) for path, entry in sorted(context_files(container).items())}
+    files = {path: file_input(Path(entry)) for path, entry in sorted(context_files(container).items())}
     return Inputs(
         platforms=(container.platform,),
         target=container.target,
@@ -144,7 +110,13 @@ def ignore_file(container: Container) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read(path: Path) -> FileInput:
+def file_input(path: Path) -> FileInput:
+    """One file as it counts.
+
+    Raises:
+        UsageError: It is of a kind that no build context can carry.
+        PipelineError: It cannot be read.
+    """
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):

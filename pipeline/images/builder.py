@@ -1,0 +1,63 @@
+"""Building an image: what is ordered, what can go wrong, and the one interface of all builders."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import PipelineError
+from pipeline.images.build_output import failed_step
+
+LINES_SHOWN = 25
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One image to build.
+
+    Attributes:
+        image: The full name it gets, with its tag.
+        context: The folder with the Dockerfile.
+        platform: `linux/amd64`.
+        target: The stage, "" for the last.
+        arguments: Build arguments.
+        labels: Labels of the image.
+    """
+
+    image: str
+    context: Path
+    platform: str
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class BuildError(PipelineError):
+    """The image did not build; `step` is the Dockerfile's step that failed, as the builder names it."""
+
+    def __init__(self, lines: Sequence[str], image: str) -> None:
+        self.step = failed_step(lines)
+        self.lines = tuple(lines)
+        tail = "\n".join(f"  {line}" for line in lines[-LINES_SHOWN:])
+        at = f" at: {self.step}" if self.step else ""
+        super().__init__(f"the image did not build; its Dockerfile failed{at}\n{tail}", where=image)
+
+
+class PushError(PipelineError):
+    """The registry did not take the image."""
+
+
+class Builder(Protocol):
+    """The port."""
+
+    @property
+    def name(self) -> str:
+        """For people: which builder this is."""
+
+    def build(self, order: Order, say: Say) -> None:
+        """Build an image into the engine's store. Raises BuildError."""
+
+    def push(self, image: str, say: Say) -> None:
+        """Push an image that was built. Raises PushError."""

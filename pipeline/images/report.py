@@ -1,0 +1,67 @@
+"""Plans and outcomes for people and for machines: tables, one line, JSON. Pure: values in, text out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.images.build import Built, Failed, Outcome, Skipped
+from pipeline.images.plan import Plan, Rebuild, UpToDate
+
+# What each kind of outcome is called, in the order of the summary.
+_WORDS: tuple[tuple[type[Outcome], str], ...] = (
+    (Built, "built"),
+    (Failed, "failed"),
+    (Skipped, "skipped"),
+    (UpToDate, "up to date"),
+)
+
+
+def plan_document(plan: Plan) -> list[dict[str, Any]]:
+    """A plan as JSON: all reasons, not only the first."""
+    return [
+        {
+            "name": verdict.name,
+            "tag": verdict.tag,
+            "verdict": "rebuild" if isinstance(verdict, Rebuild) else "up to date",
+            "reasons": list(verdict.reasons) if isinstance(verdict, Rebuild) else [],
+            "digest": verdict.image.digest if isinstance(verdict, UpToDate) else None,
+        }
+        for verdict in plan.verdicts
+    ]
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan as a table for people."""
+    width = max((len(verdict.name) for verdict in plan.verdicts), default=0)
+    return [
+        f"{verdict.name:<{width}}  {'rebuild   ' if isinstance(verdict, Rebuild) else 'up to date'}  {verdict.tag}  "
+        f"{verdict.reason}"
+        for verdict in plan.verdicts
+    ]
+
+
+def images_document(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """`images.json`: an entry for each container; digest and size are null for what is not in the registry."""
+    return [_entry(outcome) for outcome in outcomes]
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """One line: `2 built (base, report), 1 up to date (ingest)`."""
+    parts = []
+    for kind, word in _WORDS:
+        names = [outcome.name for outcome in outcomes if isinstance(outcome, kind)]
+        if names:
+            parts.append(f"{len(names)} {word} ({', '.join(names)})")
+    return ", ".join(parts) or "no containers"
+
+
+def _entry(outcome: Outcome) -> dict[str, Any]:
+    image = outcome.image if isinstance(outcome, UpToDate | Built) else None
+    return {
+        "name": outcome.name,
+        "tag": outcome.tag,
+        "digest": image.digest if image else None,
+        "size": image.size if image else None,
+        "result": next(word for kind, word in _WORDS if isinstance(outcome, kind)),
+        "reason": f"its base {outcome.base} failed" if isinstance(outcome, Skipped) else outcome.reason,
+        "seconds": round(outcome.seconds, 1) if isinstance(outcome, Built | Failed) else 0,
+    }
