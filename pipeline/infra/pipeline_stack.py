@@ -1,0 +1,140 @@
+"""The pipeline: the way of a commit from the repository to the environments."""
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import RemovalPolicy, Stack, pipelines
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codecommit as codecommit
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from pipeline import names
+from pipeline.images.containers import Container
+from pipeline.infra import build_steps, pipeline_roles, registry, steps
+from pipeline.infra.artifacts import Artifacts
+from pipeline.infra.environment import EnvironmentStage
+from pipeline.infra.place import Place, of_environment
+from pipeline.settings import Settings
+
+
+class PipelineStack(Stack):
+    """The repository, the pipeline with its build steps, the image repositories, and below it every environment.
+
+    Source ─ Build (synth) ─ UpdatePipeline ─ TestAndBuild (side by side) ─ a stage for each environment, in order
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        settings: Settings,
+        *,
+        place: Place,
+        containers: Sequence[Container],
+        tags: Mapping[str, str],
+        cli_version: str,
+    ) -> None:
+        """Compose it.
+
+        Args:
+            scope: The app.
+            settings: The project's.
+            place: Where the pipeline is.
+            containers: The project's.
+            tags: Container → content tag.
+            cli_version: The CDK CLI that updates the pipeline: the one package.json pins, 3.x cannot read our assembly.
+        """
+        name = names.pipeline_stack(settings)
+        super().__init__(scope, name, env=place.env(), description=f"{name}: the way of a commit")
+        self._settings = settings
+        self._place = place
+        self._places = {
+            environment: of_environment(settings, environment, place) for environment in settings.environments
+        }
+        deployers = sorted({there.bootstrap_role("deploy") for there in self._places.values()})
+        self._artifacts = Artifacts(self, names.code_pipeline(settings), readers=deployers)
+        self._images = [repository.repository_arn for repository in self._registry(containers)]
+
+        repository = codecommit.Repository(self, "Repository", repository_name=settings.repository)
+        repository.apply_removal_policy(RemovalPolicy.RETAIN)  # nobody loses their history to a template
+        self._source = pipelines.CodePipelineSource.code_commit(repository, settings.branch, action_name="Source")
+        self._steps = build_steps.BuildSteps(self, names.code_pipeline(settings), self._source, self._artifacts)
+        role = pipeline_roles.pipeline_role(self, names.code_pipeline(settings), repository, deployers, self._artifacts)
+        way = self._begin(role, cli_version)
+        self._test(way)
+        self._synced: dict[str, pipelines.CodeBuildStep] = {}
+        for environment in settings.environments:
+            self._deploy(way, environment, containers, tags)
+
+        way.build_pipeline()
+        self._steps.finish()
+        pipeline_roles.let_build(role, self._steps)
+        pipeline_roles.narrow_self_mutation(way, self._steps, self._artifacts, [place, *self._places.values()])
+
+    def _registry(self, containers: Sequence[Container]) -> Sequence[ecr.Repository]:
+        others = sorted({there.account for there in self._places.values()} - {self._place.account})
+        return registry.repositories(self, self._settings, containers, pulling_accounts=others)
+
+    def _begin(self, role: iam.Role, cli_version: str) -> pipelines.CodePipeline:
+        """Source, synth and self-mutation. What CDK Pipelines cannot say is said on the pipeline under it."""
+        under = codepipeline.Pipeline(
+            self,
+            "Pipeline",
+            pipeline_name=names.code_pipeline(self._settings),
+            pipeline_type=codepipeline.PipelineType.V2,
+            execution_mode=codepipeline.ExecutionMode[self._settings.execution_mode],
+            restart_execution_on_update=True,  # the new structure carries the commit that brought it
+            artifact_bucket=self._artifacts.closed(),
+            role=role.without_policy_updates(),
+            use_pipeline_role_for_actions=True,
+        )
+        return pipelines.CodePipeline(
+            self,
+            "Way",
+            code_pipeline=under,
+            use_pipeline_role_for_actions=True,
+            synth=self._steps.make(steps.synth()),
+            cli_version=cli_version,
+            self_mutation_code_build_defaults=pipelines.CodeBuildOptions(
+                build_environment=codebuild.BuildEnvironment(build_image=build_steps.BUILD_IMAGE),
+                timeout=steps.TESTS,
+                logging=build_steps.logging(self._steps.log(pipeline_roles.UPDATE)),
+            ),
+        )
+
+    def _test(self, way: pipelines.CodePipeline) -> None:
+        """Side by side: an image that nobody references yet harms nobody."""
+        tests = [self._steps.make(step) for step in steps.tests()]
+        self._build_images = self._steps.make(steps.build_images(self._images))
+        way.add_wave("TestAndBuild", pre=[*tests, self._build_images])
+
+    def _deploy(
+        self,
+        way: pipelines.CodePipeline,
+        environment: str,
+        containers: Sequence[Container],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Approval if the settings want it, the stacks in their order, then the DAGs."""
+        there = self._places[environment]
+        stage = EnvironmentStage(
+            self, self._settings, environment, place=there, registry=self._place, containers=containers, tags=tags
+        )
+        sync = self._steps.make(steps.sync(self._settings, environment, there))
+        way.add_stage(stage, pre=self._before(environment), post=[sync])
+        self._synced[environment] = sync
+
+    def _before(self, environment: str) -> list[pipelines.Step]:
+        """What must happen before an environment changes: people read what will change, and say yes.
+
+        The dossier's step belongs here, with the approval depending on it.
+        """
+        if not self._settings.environment(environment).approval:
+            return []
+        facts = [
+            f"Release commit {self._source.source_attribute('CommitId')} to {environment}.",
+            *(f"{name} runs it as {step.exported_variable('RELEASE')}." for name, step in self._synced.items()),
+            f"Images: {self._build_images.exported_variable('IMAGES')}",
+        ]
+        return [pipelines.ManualApprovalStep("approve", comment=" ".join(facts))]
