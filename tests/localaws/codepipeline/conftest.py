@@ -1,0 +1,37 @@
+"""A local AWS for CodePipeline's tests."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from pipeline.localaws.codecommit.http import PREFIX, GitHttp
+from pipeline.localaws.codecommit.repositories import Repositories
+from pipeline.localaws.codecommit.service import CodeCommit
+from pipeline.localaws.codepipeline.service import CodePipeline
+from pipeline.localaws.region import LocalRegion
+from pipeline.localaws.service import Service
+from tests.localaws.codepipeline.world import Events, ScriptedCodeBuild, World, furnish
+from tests.localaws.conftest import Serve
+
+
+@pytest.fixture
+def world(serve: Serve, tmp_path: Path) -> World:
+    """A fresh local AWS with one commit in the repository `etl`."""
+    events = Events()
+    builds: list[ScriptedCodeBuild] = []
+
+    def repositories(region: LocalRegion) -> Repositories:
+        return Repositories(region.folder / "codecommit")
+
+    def services(region: LocalRegion) -> list[Service]:
+        builds.append(ScriptedCodeBuild(region))
+        pipelines = CodePipeline(region, archive=repositories(region).archive, emit=events)
+        return [CodeCommit(region, repositories(region)), builds[0], pipelines]
+
+    region = serve(services, lambda region: {PREFIX: GitHttp(region, repositories(region))})
+    requests.post(f"{region.endpoint}/moto-api/reset", timeout=10)  # moto's state outlives its server
+    work = furnish(region, tmp_path / "work")
+    made = World(region, builds[0], events, repositories(region), work)
+    made.commit("first")
+    return made
