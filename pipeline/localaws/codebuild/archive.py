@@ -56,26 +56,33 @@ def unpack(archive_file: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive_file) as archive:
-            links = []
-            for info in archive.infolist():
+            entries = archive.infolist()
+            for info in entries:
+                if not _is_link(info):
+                    _extract(archive, info, folder / _safe(info.filename))
+            for info in filter(_is_link, entries):
                 target = folder / _safe(info.filename)
-                mode = info.external_attr >> 16
-                if stat.S_ISLNK(mode):
-                    links.append((target, archive.read(info).decode()))
-                elif info.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
-                else:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with archive.open(info) as content, target.open("wb") as into:
-                        shutil.copyfileobj(content, into, 1 << 20)
-                    if mode & _LOOSE:
-                        target.chmod(mode & _LOOSE | stat.S_IRUSR | stat.S_IWUSR)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(archive.read(info).decode())
     except zipfile.BadZipFile as error:
         raise PipelineError(f"the source is no ZIP file: {error}") from None
-    for target, points_to in links:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        target.symlink_to(points_to)
+    except OSError as error:  # two entries of which one is in the other's way
+        raise PipelineError(f"the source cannot be unpacked: {error}") from None
+
+
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(info.external_attr >> 16)
+
+
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    if info.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(info) as content, target.open("wb") as into:
+        shutil.copyfileobj(content, into, 1 << 20)
+    if mode := (info.external_attr >> 16) & _LOOSE:
+        target.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)
 
 
 def _safe(name: str) -> PurePosixPath:

@@ -31,6 +31,8 @@ class BuildProcesses:
     """
 
     def __init__(self, mark: str, record: Path) -> None:
+        if not mark:
+            raise ValueError("an empty mark would be that of every process that has none")
         self.mark = mark
         self._record = record
         self._groups: dict[int, str] = {}  # pid of the leader → when it started

@@ -18,6 +18,7 @@ PhaseName = Literal["install", "pre_build", "build", "post_build"]
 OnFailure = Literal["ABORT", "CONTINUE"]
 ReportFormat = Literal["JUNITXML", "NUNITXML", "NUNIT3XML", "COBERTURAXML"]
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_HERE = {
     "batch": "batch builds",
     "proxy": "an explicit proxy server",
@@ -83,6 +84,14 @@ class Env(_Part):
     parameter_store: TextMap = {}
     secrets_manager: TextMap = {}
     exported_variables: Texts = ()
+
+    @field_validator("exported_variables")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a variable")
+        return value
 
 
 class Phase(_Part):

@@ -32,6 +32,7 @@ from pipeline.localaws.region import LocalRegion
 
 log = logging.getLogger(__name__)
 
+_PROCESSES: Final = "processes"
 LEFT_BEHIND_GRACE: Final = 1.0  # seconds for processes a finished build left behind; on AWS the machine just goes
 
 
@@ -63,14 +64,15 @@ class Runner:
 
     def process_record(self, uuid: str) -> Path:
         """Where the processes of a build are on record."""
-        return self.workspaces.folder / "processes" / f"{uuid}.json"
+        return self.workspaces.folder / _PROCESSES / f"{uuid}.json"
 
-    def end_left_over(self) -> None:
-        """End the processes and remove the folders of builds whose server was killed."""
-        for record in sorted((self.workspaces.folder / "processes").glob("*.json")):
-            count = BuildProcesses.left_over(record).end()
-            log.info("ended %d processes that the build %s had left", count, record.stem)
-        shutil.rmtree(self.workspaces.folder / "builds", ignore_errors=True)
+
+def end_left_over(folder: Path) -> None:
+    """End the processes and remove the folders of builds whose server was killed; `folder` is that of `Workspaces`."""
+    for record in sorted((folder / _PROCESSES).glob("*.json")):
+        count = BuildProcesses.left_over(record).end()
+        log.info("ended %d processes that the build %s had left", count, record.stem)
+    shutil.rmtree(folder / "builds", ignore_errors=True)
 
 
 class _Run:
@@ -224,9 +226,9 @@ class _Run:
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         """A phase of the record and of the log; an expected failure becomes its context."""
-        self._keep_on()
         self.record.enter(name)
         try:
+            self._keep_on()
             yield
         except StoppedError:
             self._close_phase(name, "STOPPED", "", "Build was stopped")

@@ -15,6 +15,7 @@ from pipeline.localaws.codebuild.records import BuildRecord, event_detail
 from pipeline.localaws.codebuild.report_groups import ReportGroups
 from pipeline.localaws.codebuild.report_operations import Reports
 from pipeline.localaws.codebuild.runner import Runner
+from pipeline.localaws.codebuild.runner import end_left_over as end_processes_and_folders
 from pipeline.localaws.codebuild.workspace import Workspaces
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.service import Service
@@ -62,7 +63,7 @@ class CodeBuild(Projects, Builds, Reports, Service):
 
     def start(self) -> None:
         """End what a server that was killed left, then run builds."""
-        self.runner.end_left_over()
+        end_left_over(self.region.folder)
         self.start_workers(self._concurrent_builds)
 
     def stop(self) -> None:
@@ -77,12 +78,10 @@ class CodeBuild(Projects, Builds, Reports, Service):
             log.exception("the event of %s was not delivered", build["id"])
 
 
-def end_left_over(folder: Path, host: Host) -> None:
+def end_left_over(folder: Path) -> None:
     """End the builds of a local AWS that was killed, when no new one is started.
 
     Args:
         folder: The region's folder.
-        host: The machine.
     """
-    region = LocalRegion("", "", folder)
-    Runner(region, Workspaces(host, folder / CodeBuild.name), ReportGroups(region)).end_left_over()
+    end_processes_and_folders(folder / CodeBuild.name)

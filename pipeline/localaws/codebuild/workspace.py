@@ -16,7 +16,9 @@ _TEMPLATE_SECONDS: Final = 120.0
 class Workspaces:
     """Makes and removes the folders of builds below one folder.
 
-    A Python environment with pip takes seconds to make, so it is made once and its packages are copied.
+    A Python environment with pip takes seconds to make. So one is made once, and every build's own environment, which
+    is made without pip, looks there last. pip itself never changes or removes what lies outside of the environment it
+    runs in: `pip install --upgrade pip` puts the new one into the build's own.
     """
 
     def __init__(self, host: Host, folder: Path) -> None:
@@ -97,7 +99,7 @@ class Workspaces:
         packages = self.prepare()
         run([str(self.host.python), "-m", "venv", "--without-pip", str(folder)], timeout=_TEMPLATE_SECONDS)
         own = folder / "lib" / packages.parent.name / packages.name
-        shutil.copytree(packages, own, symlinks=True, dirs_exist_ok=True)
+        (own / "pip-of-the-template.pth").write_text(f"{packages}\n", encoding="utf-8")
         for name in ("pip", "pip3"):
             script = folder / "bin" / name
             script.write_text(_PIP, encoding="utf-8")
