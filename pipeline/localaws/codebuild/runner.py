@@ -87,6 +87,7 @@ class _Run:
         self.status = SUCCEEDED
         self.log = BuildLog(None, "", "")
         self.shell: Shell | None = None
+        self.secret: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """All phases; then, whatever happened, the processes, the folder and the log are brought to an end."""
@@ -169,6 +170,7 @@ class _Run:
     def _download(self, places: Places) -> Prepared:
         prepared = download(self.runner.region, self.record, places)
         values = build_variables(self.runner.region, self.record, prepared, self.runner.workspaces.host)
+        self.secret = values.secret
         for secret in values.secret:
             self.log.hide(secret)
         spec = prepared.buildspec
@@ -204,11 +206,10 @@ class _Run:
         )
 
     def _read_exported(self, buildspec: Buildspec) -> None:
-        """What the shell holds when the last phase has ended, also of a build that failed."""
+        """What the shell holds when the last phase has ended, also of a build that failed; never a secret."""
         assert self.shell is not None  # noqa: S101 - as above
         values = self.shell.values(buildspec.env.exported_variables)
-        secret = {*buildspec.env.parameter_store, *buildspec.env.secrets_manager}
-        exported = [{"name": name, "value": value} for name, value in values.items() if name not in secret]
+        exported = [{"name": name, "value": value} for name, value in values.items() if value not in self.secret]
         self.record.update(exportedEnvironmentVariables=exported)
 
     def _save_cache(self, prepared: Prepared) -> None:

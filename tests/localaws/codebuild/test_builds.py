@@ -161,7 +161,7 @@ def test_secret_values_are_given_to_the_build_and_hidden_in_its_log(bench: Bench
     bench.client("secretsmanager").create_secret(Name="cb-db", SecretString='{"password": "hunter2!"}')
     build = bench.run(
         spec(build="commands: ['echo \"$TOKEN and $PASSWORD\"', 'test \"$TOKEN\" = tok-12345', 'echo ${#PASSWORD}']")
-        + "env: {parameter-store: {TOKEN: /cb/token}, exported-variables: [TOKEN]}",
+        + "env: {parameter-store: {TOKEN: /cb/token}, exported-variables: [TOKEN, PASSWORD]}",
         environmentVariablesOverride=[
             {"name": "PASSWORD", "value": "cb-db:password", "type": "SECRETS_MANAGER"},
         ],
