@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import PipelineError
-from pipeline.images.build_output import failed_step
+from pipeline.images.build_output import failed_step, tells_something
 
 LINES_SHOWN = 25
 
@@ -61,3 +61,8 @@ class Builder(Protocol):
 
     def push(self, image: str, say: Say) -> None:
         """Push an image that was built. Raises PushError."""
+
+
+def telling(say: Say) -> Say:
+    """Says only the lines of a builder that tell something."""
+    return lambda line: say(line) if tells_something(line) else None

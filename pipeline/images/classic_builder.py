@@ -11,7 +11,7 @@ import docker
 from docker.errors import DockerException
 
 from pipeline.errors import PipelineError
-from pipeline.images.builder import BuildError, Order, PushError, Say
+from pipeline.images.builder import BuildError, Order, PushError, Say, telling
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ClassicBuilder:
                     forcerm=True,
                     decode=True,
                 )
-                problem = self._follow(events, say, lines)
+                problem = self._follow(events, telling(say), lines)
             except DockerException as error:
                 problem = str(error)
         if problem:
@@ -71,7 +71,7 @@ class ClassicBuilder:
                 decode=True,
                 auth_config={"username": user, "password": password} if user else None,
             )
-            problem = self._follow(events, say, [])
+            problem = self._follow(events, telling(say), [])
         except DockerException as error:
             problem = str(error)
         if problem:

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from pipeline.errors import PipelineError
-from pipeline.images.builder import BuildError, Order, PushError, Say
+from pipeline.images.builder import BuildError, Order, PushError, Say, telling
 from pipeline.process import CommandError, run, stream
 
 PROBE_SECONDS = 20
@@ -52,7 +52,7 @@ class CommandBuilder:
         try:
             stream(
                 [*command, str(order.context)],
-                say,
+                telling(say),
                 env={**self.environment, "DOCKER_BUILDKIT": "1"},
                 stop=self.stop,
             )
@@ -62,7 +62,7 @@ class CommandBuilder:
     def push(self, image: str, say: Say) -> None:
         """`docker push`."""
         try:
-            stream([self.program, "push", image], say, env=self.environment, stop=self.stop)
+            stream([self.program, "push", image], telling(say), env=self.environment, stop=self.stop)
         except CommandError as error:
             raise PushError(_last_line(error.output.splitlines()), where=image) from None
 
