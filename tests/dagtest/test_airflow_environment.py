@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.dagtest.airflow_environment import LOCKS, ensure, fingerprint, has_requirements, mwaa_python
+from pipeline.dagtest.project_containers import tasks_and_bases
+from pipeline.errors import UsageError
+
+
+def test_an_environment_is_made_anew_when_anything_in_it_changes() -> None:
+    made = fingerprint(b"lock", b"requirements", "/usr/bin/python3.12")
+    assert made == fingerprint(b"lock", b"requirements", "/usr/bin/python3.12")
+    others = {
+        fingerprint(b"other", b"requirements", "/usr/bin/python3.12"),
+        fingerprint(b"lock", b"other", "/usr/bin/python3.12"),
+        fingerprint(b"lock", b"requirements", "/usr/bin/python3.11"),
+        fingerprint(b"lockr", b"equirements", "/usr/bin/python3.12"),
+    }
+    assert len(others | {made}) == 5
+
+
+@pytest.mark.parametrize(
+    ("airflow", "python"), [("3.3.1", "3.12"), ("3.0.6", "3.12"), ("2.11.0", "3.12"), ("2.10.3", "3.11")]
+)
+def test_the_python_is_the_one_mwaa_runs_that_airflow_on(airflow: str, python: str) -> None:
+    assert mwaa_python(airflow) == python
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"), [("", False), ("# none\n\n  # yet\n", False), ("# one\npandas\n", True), ("-r more.txt", True)]
+)
+def test_a_file_of_comments_asks_for_nothing(text: str, asks: bool) -> None:
+    assert has_requirements(text) == asks
+
+
+def test_a_version_without_a_lock_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no lock for Airflow 9\.9\.9; there are locks for: .*3\.3\.1"):
+        ensure(tmp_path, "9.9.9")
+    assert not list(tmp_path.iterdir())
+
+
+def test_locks_pin_everything_by_hash_and_name_no_index() -> None:
+    for lock in LOCKS.glob("airflow-*.txt"):
+        lines = lock.read_text().splitlines()
+        assert all("==" in line or line.startswith("    --hash=sha256:") for line in lines)
+        assert not any("://" in line or line.startswith("-") for line in lines)
+        assert f"apache-airflow=={lock.stem.removeprefix('airflow-')} \\" in lines
+
+
+def test_containers_are_tasks_unless_they_say_otherwise(tmp_path: Path) -> None:
+    for name, declaration in {
+        "base": "task = false",
+        "ingest": 'base = "base"',
+        "odd": "not toml",
+        "bare": None,
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").touch()
+        if declaration is not None:
+            (tmp_path / name / "container.toml").write_text(declaration)
+    (tmp_path / "notes").mkdir()
+    assert tasks_and_bases(tmp_path) == (frozenset({"bare", "ingest", "odd"}), frozenset({"base"}))
+    assert tasks_and_bases(tmp_path / "nowhere") == (frozenset(), frozenset())
