@@ -90,7 +90,9 @@ def parse(context: object) -> Settings:
         return Settings.model_validate(context)
     except ValidationError as error:
         lines = [_sentence(dict(problem)) for problem in error.errors()]
-        raise UsageError("; ".join(lines), where=SETTINGS_FILE, mend=f"Correct {SETTINGS_FILE} and try again.") from None
+        raise UsageError(
+            "; ".join(lines), where=SETTINGS_FILE, mend=f"Correct {SETTINGS_FILE} and try again."
+        ) from None
 
 
 def load(folder: Path) -> Settings:

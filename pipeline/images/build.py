@@ -191,7 +191,8 @@ class Build:
         """Standard annotations (OCI image spec, annotations), and the inputs for the next plan's reasons."""
         dockerfile = job.container.dockerfile()
         base = job.base_image or dockerfile.base_of(job.container.target)
-        labels = {
+        # All of them, even empty: what is not set would be inherited from the base, and be wrong.
+        return {
             "org.opencontainers.image.title": job.container.name,
             "org.opencontainers.image.created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "org.opencontainers.image.revision": self._origin.revision,
@@ -199,7 +200,6 @@ class Build:
             "org.opencontainers.image.base.name": base,
             LABEL: label(job.inputs) or "",
         }
-        return {name: value for name, value in labels.items() if value}
 
 
 def arguments(container: Container, base_image: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ class BuildError(PipelineError):
     def __init__(self, lines: Sequence[str], image: str) -> None:
         self.step = failed_step(lines)
         self.lines = tuple(lines)
-        tail = "\n".join(f"  {line}" for line in lines[-LINES_SHOWN:])
+        tail = "\n".join(f"  {line}" for line in list(filter(tells_something, lines))[-LINES_SHOWN:])
         at = f" at: {self.step}" if self.step else ""
         super().__init__(f"the image did not build; its Dockerfile failed{at}\n{tail}", where=image)
 

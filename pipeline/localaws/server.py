@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
+from pipeline.localaws import moto_s3
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.service import Call, Service, StartResponse, WsgiApp
 
@@ -32,6 +33,7 @@ class LocalAws:
     def __init__(
         self, region: LocalRegion, services: Sequence[Service], mounts: Mapping[str, WsgiApp] | None = None
     ) -> None:
+        moto_s3.install()
         self.region = region
         self.services = {service.signing_name or service.name: service for service in services}
         self.mounts = dict(mounts or {})
@@ -90,5 +92,13 @@ class Server:
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped to us
+    def handle_expect_100(self) -> bool:
+        """Leave "100 Continue" to werkzeug, which says it too: a client that hears it twice loses its place."""
+        return True
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - werkzeug's signature
-        log.debug("%s %s %s", self.command, self.path, code)
+        log.debug("%s %s %s", getattr(self, "command", ""), getattr(self, "path", ""), code)
+
+    def log_error(self, format: str, *arguments: object) -> None:  # noqa: A002 - werkzeug's signature
+        # Docker tries TLS before it takes loopback's plain HTTP: such a request has no first line to show.
+        log.debug(format, *arguments)

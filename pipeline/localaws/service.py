@@ -110,7 +110,7 @@ class Service:
         serializer = get_serializer_class(self.name, self.protocol)(operation)
         result: Any
         try:
-            result = self._run(operation, request, call)
+            result = self._perform(operation, request, call)
         except ServiceException as error:
             result = error
         except Exception as error:
@@ -119,7 +119,7 @@ class Service:
         answer = serializer.serialize(result)
         return Response(answer["body"], status=answer["status_code"], headers=dict(answer["headers"]))
 
-    def _run(self, operation: OperationModel, request: Request, call: Call) -> Document:
+    def _perform(self, operation: OperationModel, request: Request, call: Call) -> Document:
         method = self.method(operation.name)
         if method is None:
             raise ServiceError(

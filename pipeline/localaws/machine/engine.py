@@ -153,6 +153,12 @@ class Engine:
         return found
 
 
+def engine_answers(docker_host: str) -> bool:
+    """Whether a Docker engine runs already that the local AWS would use."""
+    hosts = [host for host in (docker_host, f"unix://{DEFAULT_SOCKET}") if host]
+    return any(not _probe(host, "").problem for host in hosts)
+
+
 def _probe(host: str, source: str) -> Candidate:
     try:
         client = DockerClient(base_url=host, timeout=PROBE_SECONDS)

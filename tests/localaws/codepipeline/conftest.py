@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from pipeline.localaws.cloudformation.service import CloudFormation
 from pipeline.localaws.codecommit.http import PREFIX, GitHttp
 from pipeline.localaws.codecommit.repositories import Repositories
 from pipeline.localaws.codecommit.service import CodeCommit
@@ -20,18 +21,19 @@ def world(serve: Serve, tmp_path: Path) -> World:
     """A fresh local AWS with one commit in the repository `etl`."""
     events = Events()
     builds: list[ScriptedCodeBuild] = []
+    pipelines: list[CodePipeline] = []
 
     def repositories(region: LocalRegion) -> Repositories:
         return Repositories(region.folder / "codecommit")
 
     def services(region: LocalRegion) -> list[Service]:
         builds.append(ScriptedCodeBuild(region))
-        pipelines = CodePipeline(region, archive=repositories(region).archive, emit=events)
-        return [CodeCommit(region, repositories(region)), builds[0], pipelines]
+        pipelines.append(CodePipeline(region, archive=repositories(region).archive, emit=events))
+        return [CodeCommit(region, repositories(region)), builds[0], CloudFormation(region), pipelines[0]]
 
     region = serve(services, lambda region: {PREFIX: GitHttp(region, repositories(region))})
     requests.post(f"{region.endpoint}/moto-api/reset", timeout=10)  # moto's state outlives its server
     work = furnish(region, tmp_path / "work")
-    made = World(region, builds[0], events, repositories(region), work)
+    made = World(region, builds[0], events, pipelines[0], work)
     made.commit("first")
     return made

@@ -32,16 +32,8 @@ def action(
 
 
 def source(name: str = "etl", **more: Any) -> Json:
-    return action(
-        name,
-        "Source/CodeCommit",
-        outputs=("Code",),
-        namespace="Source",
-        RepositoryName="etl",
-        BranchName="main",
-        PollForSourceChanges="false",
-        **more,
-    )
+    configuration = {"RepositoryName": "etl", "BranchName": "main", "PollForSourceChanges": "false", **more}
+    return action(name, "Source/CodeCommit", outputs=("Code",), namespace="Source", **configuration)
 
 
 def build(name: str, *, order: int = 1, inputs: tuple[str, ...] = ("Code",), **more: Any) -> Json:

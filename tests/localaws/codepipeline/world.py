@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from pipeline.git import Git
-from pipeline.localaws.codecommit.repositories import Repositories
+from pipeline.localaws.codepipeline.service import CodePipeline
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.service import Call, Document, Service, ServiceError
 from pipeline.process import run
@@ -117,7 +117,7 @@ class World:
     region: LocalRegion
     builds: ScriptedCodeBuild
     events: Events
-    repositories: Repositories
+    pipelines: CodePipeline
     work: Git
 
     @property
@@ -157,6 +157,12 @@ class World:
         """Wait until an execution has ended; its status."""
         self.until(lambda: self.status(execution) not in {"InProgress", "Stopping"}, f"{execution} has ended")
         return self.status(execution)
+
+    def succeeds(self, execution: str) -> None:
+        """Wait until an execution has succeeded; what failed is shown when it has not."""
+        ended = self.ends(execution)
+        results = {one["actionName"]: one.get("output", {}).get("executionResult") for one in self.actions(execution)}
+        assert ended == "Succeeded", json.dumps(results, indent=1)
 
     def actions(self, execution: str) -> list[dict[str, Any]]:
         """All runs of actions in an execution, oldest first."""

@@ -139,6 +139,7 @@ def _change_set_name(work: Work) -> str:
 
 
 def _describe_change_set(cloudformation: Any, stack: str, name: str) -> Mapping[str, Any] | None:
+    """A change set that can be executed or deleted, or None."""
     try:
         found: Mapping[str, Any] = cloudformation.describe_change_set(StackName=stack, ChangeSetName=name)
     except ClientError as error:
@@ -146,7 +147,9 @@ def _describe_change_set(cloudformation: Any, stack: str, name: str) -> Mapping[
         if said["Code"] in {"ChangeSetNotFound", "ChangeSetNotFoundException"} or "does not exist" in said["Message"]:
             return None
         raise
-    return None if found["Status"] == "DELETE_COMPLETE" else found
+    # An executed change set can still be described, but it is not in the way of a new one of its name.
+    used = found.get("ExecutionStatus", "").startswith("EXECUTE_")
+    return None if used or found["Status"] == "DELETE_COMPLETE" else found
 
 
 def _delete_change_set(work: Work, cloudformation: Any, stack: str, name: str) -> None:

@@ -1,0 +1,45 @@
+# Two commands for a new user: `make run` and `make test`. Both set up what they need, once.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.PHONY: run test check setup clean
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: setup ## start the local AWS and send it the current commit, until prod waits for approval
+	@$(BIN)/pipeline local up
+
+test: setup ## every check and test, the whole journey of a commit included
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: setup ## the quick part of the tests: no Docker, no journey
+	@$(BIN)/python -m pytest -m "not docker and not journey"
+
+setup: .venv/ready node_modules/.package-lock.json
+
+.venv/ready: requirements-dev.lock pyproject.toml
+	@echo "Setting up Python in .venv, from requirements-dev.lock"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version)'
+	@$(PYTHON) -m venv --clear .venv 2>/dev/null || { \
+	  echo "Installing python3-venv (apt-get), which Debian keeps apart from Python"; \
+	  apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv --clear .venv; }
+	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps -e .
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json
+	@echo "Installing the CDK CLI (npm ci)"
+	@npm ci --silent --no-fund --no-audit
+	@touch $@
+
+clean: ## stop the local AWS and remove all that was set up
+	@if [ -x $(BIN)/pipeline ]; then $(BIN)/pipeline local down; fi
+	@rm -rf .venv .airflow .local node_modules cdk.out reports

@@ -1,0 +1,1 @@
+"""MWAA: environments as their API describes them. No Airflow runs behind them yet."""
