@@ -128,10 +128,10 @@ def _deploy(configured: Settings, region: LocalRegion, address: Address) -> None
     with ThreadPoolExecutor(max_workers=1) as pool:
         images = pool.submit(_base_images, Path("containers"), address)
         with step("cdk bootstrap"):
-            # The app has no say in it: `true` spares a synthesis.
-            _cdk(region, "bootstrap", f"aws://{region.account}/{region.region}", "--app=true")
+            # Away from cdk.json the CLI does not synthesise the app, which has no say in this.
+            _cdk(region, region.folder, "bootstrap", f"aws://{region.account}/{region.region}")
         with step(f"cdk deploy {names.pipeline_stack(configured)}"):
-            _cdk(region, "deploy", names.pipeline_stack(configured), "--require-approval=never")
+            _cdk(region, Path.cwd(), "deploy", names.pipeline_stack(configured), "--require-approval=never")
         images.result()
 
 
@@ -149,14 +149,15 @@ def _base_images(containers: Path, address: Address) -> None:
         client.close()
 
 
-def _cdk(region: LocalRegion, *arguments: str) -> None:
-    """Run the project's CDK CLI, with this Python first on PATH for the app."""
-    cli = Path("node_modules/.bin/cdk")
+def _cdk(region: LocalRegion, folder: Path, *arguments: str) -> None:
+    """Run the project's CDK CLI in a folder, with this Python first on PATH for the app."""
+    cli = Path("node_modules/.bin/cdk").absolute()
     if not cli.exists():
         raise PipelineError("the CDK CLI is not installed", where=str(cli), mend="npm ci")
     output = region.folder / "cdk.out"
     run(
         [str(cli), *arguments, "--no-notices", f"--output={output}"],
+        cwd=folder,
         env={
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
