@@ -1,0 +1,104 @@
+"""What stands in buildspecs/*.yml arrives in CodeBuild, whole."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import UsageError
+from pipeline.infra import buildspec
+from tests.infra.conftest import PROJECT, Assembly
+
+PROJECTS = {
+    "synth": "etl-synth",
+    "test-dags": "etl-test-dags",
+    "test-containers": "etl-test-containers",
+    "test-stacks": "etl-test-stacks",
+    "build-images": "etl-build-images",
+    "sync": "etl-sync-dev",
+}
+
+
+def written(name: str) -> dict[str, Any]:
+    document = yaml.safe_load((PROJECT / "buildspecs" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+def test_every_buildspec_belongs_to_a_step() -> None:
+    assert {path.stem for path in (PROJECT / "buildspecs").iterdir()} == set(PROJECTS)
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_buildspec_arrives_unchanged_in_its_project(assembly: Assembly, name: str) -> None:
+    assert json.loads(assembly.projects()[PROJECTS[name]]["Source"]["BuildSpec"]) == written(name)
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_buildspec_installs_what_is_locked_and_nothing_else(name: str) -> None:
+    install = written(name)["phases"]["install"]["commands"]
+    packages = [line for line in install if "uv pip install" in line]
+    assert all("--require-hashes" in line or "--no-deps -e ." in line for line in packages)
+    assert len(packages) == 2
+
+
+@pytest.mark.parametrize(
+    ("project", "groups"),
+    [
+        ("etl-test-dags", {"dags", "dags-coverage"}),
+        ("etl-test-containers", {"containers"}),
+        ("etl-test-stacks", {"stacks"}),
+    ],
+)
+def test_every_test_step_reports_and_may_write_its_own_groups_only(
+    assembly: Assembly, project: str, groups: set[str]
+) -> None:
+    assert set(json.loads(assembly.projects()[project]["Source"]["BuildSpec"])["reports"]) == groups
+    [policy] = [
+        resource["Properties"]["PolicyDocument"]["Statement"]
+        for name, resource in assembly.resources("AWS::IAM::Policy", "etl-pipeline").items()
+        if name.startswith(f"etl-pipeline/Role{project.removeprefix('etl-').replace('-', '')}Default")
+    ]
+    [reporting] = [statement for statement in policy if "codebuild:CreateReport" in statement["Action"]]
+    resources = reporting["Resource"] if isinstance(reporting["Resource"], list) else [reporting["Resource"]]
+    assert {arn.rpartition("/")[2] for arn in resources} == {f"{project}-{group}" for group in groups}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"version": "0.1"}, 'version: "0.2"'),
+        (["a list"], 'version: "0.2"'),
+        ({"version": "0.2", "phases": {"install": {"commands": ["x"]}}}, "does nothing"),
+        (
+            {"version": "0.2", "phases": {"build": {"commands": "x"}}, "artifacts": {"files": ["a.json"]}},
+            "whole folder",
+        ),
+    ],
+)
+def test_what_cannot_be_carried_is_refused(document: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        buildspec.parse("x", document, where="buildspecs/x.yml")
+
+
+def test_commands_may_be_one_text_and_everything_unknown_is_kept() -> None:
+    document = {
+        "version": "0.2",
+        "env": {"variables": {"A": "1"}, "exported-variables": "B"},
+        "phases": {"build": {"commands": "make", "finally": ["echo done"], "on-failure": "ABORT"}},
+        "batch": {"fast-fail": True},
+    }
+    spec = buildspec.parse("x", document, where="x")
+    assert (spec.build, spec.exported, spec.output) == (("make",), ("B",), None)
+    assert spec.rest == {
+        "version": "0.2",
+        "env": {"variables": {"A": "1"}},
+        "phases": {"build": {"finally": ["echo done"], "on-failure": "ABORT"}},
+        "batch": {"fast-fail": True},
+    }
+
+
+def test_a_missing_buildspec_is_named() -> None:
+    with pytest.raises(UsageError, match=r"buildspecs/none\.yml does not exist"):
+        buildspec.load("none")
