@@ -47,10 +47,11 @@ def parse(text: str, where: str = IGNORE_FILE) -> tuple[Pattern, ...]:
         line = raw.removesuffix("\r")
         if line.startswith("#") or not (line := line.strip(_SPACE)):
             continue
-        exception = line.startswith("!")
-        cleaned = _clean(line[1:].strip(_SPACE) if exception else line)
+        if not (pattern := _second_reading(_first_reading(line))):
+            continue
+        exception = pattern.startswith("!")
         try:
-            patterns.append(compile_pattern(cleaned, exception=exception))
+            patterns.append(compile_pattern(pattern.removeprefix("!"), exception=exception))
         except BadPatternError as error:
             raise UsageError(
                 f"the pattern {line!r} is not valid: {error}", where=f"{where}:{number}", mend="Correct the line."
@@ -109,9 +110,22 @@ def _excluded(path: str, patterns: Sequence[Pattern], parent: Sequence[bool]) ->
     return excluded, matches
 
 
+def _first_reading(line: str) -> str:
+    """Moby's `ignorefile.ReadAll`: the path behind the `!` cleaned, and its leading slash off."""
+    exception = line.startswith("!")
+    path = line[1:].strip(_SPACE) if exception else line
+    cleaned = _clean(path) if path else ""
+    if len(cleaned) > 1:
+        cleaned = cleaned.removeprefix("/")
+    return f"!{cleaned}" if exception else cleaned
+
+
+def _second_reading(pattern: str) -> str:
+    """Moby's `patternmatcher.New` cleans once more, and only now looks for the `!`: `/!name` is an exception, too."""
+    stripped = pattern.strip(_SPACE)
+    return _clean(stripped) if stripped else ""
+
+
 def _clean(path: str) -> str:
-    """Go's `filepath.Clean`, and the leading slash off."""
-    if not path:
-        return ""
-    cleaned = re.sub(r"^//+", "/", posixpath.normpath(path))
-    return cleaned[1:] if len(cleaned) > 1 and cleaned.startswith("/") else cleaned
+    """Go's `filepath.Clean`."""
+    return re.sub(r"^//+", "/", posixpath.normpath(path))

@@ -2,7 +2,8 @@ r"""One pattern of an ignore file: what it means to moby (`patternmatcher.Patter
 
 Two grammars apply to a pattern one after the other. Go's `filepath.Match` only judges whether it is well formed; then
 moby turns it into a regular expression character by character. Where the two read the same text differently (`\d` is
-"d" to the first, a digit to the second; `[[:alpha:]]`, `[a*]`) no author can know what they get: we refuse it by name.
+"d" to the first, a digit to the second; `[[:alpha:]]`, `[a*]`; beside a wildcard `a|b` and `a{2}`, which moby means to
+escape but does not) no author can know what they get: we refuse it by name.
 """
 
 import re
@@ -12,6 +13,8 @@ from typing import Literal
 Kind = Literal["exact", "prefix", "suffix", "regex"]
 
 _REGEX_CHARACTERS = frozenset(".+()|{}$]")
+# moby's table of characters to escape (`escapeBytes`) has no room for those above "?": these stay operators.
+_OPERATOR = re.compile(r"\||\{(\d+,?\d*|,\d*)\}")
 
 
 class BadPatternError(ValueError):
@@ -52,10 +55,12 @@ def compile_pattern(text: str, *, exception: bool) -> Pattern:
     Raises:
         BadPatternError: See there.
     """
-    if exception and text in ("", "/"):
+    if exception and not text:
         raise BadPatternError("an exception needs a path")
-    _check(text)
+    plain = _check(text)
     kind, regex = _translate(text)
+    if kind == "regex" and (operator := _OPERATOR.search(plain)):
+        raise BadPatternError(f"Docker does not read {operator[0]} as plain characters beside a wildcard")
     try:
         return Pattern(text, exception, kind, re.compile(rf"^{regex}\Z"))
     except re.error as error:
@@ -118,9 +123,15 @@ def _set_members(members: str) -> str:
     )
 
 
-def _check(pattern: str) -> None:
-    """Refuse what Go's `filepath.Match` refuses, and what the two grammars read differently."""
-    at = 0
+def _check(pattern: str) -> str:
+    """Refuse what Go's `filepath.Match` refuses, and what the two grammars read differently.
+
+    Go stops checking at the first part that cannot match "."; what it lets pass fails later, in moby's own expression.
+
+    Returns:
+        The pattern without its escapes and sets.
+    """
+    at, plain = 0, ""
     while at < len(pattern):
         if pattern[at] == "\\":
             at = _escape_end(pattern, at)
@@ -130,7 +141,9 @@ def _check(pattern: str) -> None:
                 raise BadPatternError("a set [...] with *, ? or [: in it means something else to Docker")
             at = end
         else:
+            plain += pattern[at]
             at += 1
+    return plain
 
 
 def _escape_end(pattern: str, at: int) -> int:

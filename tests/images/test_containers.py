@@ -1,0 +1,173 @@
+"""Folders of containers: what is read, in which order, and what is refused in which words."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.images.containers import discover
+from tests.images.folders import BASED, PLAIN, write
+
+
+def test_a_container_without_a_declaration_has_defaults(tmp_path: Path) -> None:
+    (found,) = discover(write(tmp_path, {"extract/Dockerfile": PLAIN}))
+    assert (found.name, found.base, found.task, found.cpu, found.memory) == ("extract", None, True, 256, 512)
+    assert (found.architecture, found.platform) == ("X86_64", "linux/amd64")
+
+
+def test_everything_a_team_declares_is_read(tmp_path: Path) -> None:
+    declaration = """
+        task = false
+        cpu = 1024
+        memory = 4096
+        architecture = "ARM64"
+        target = "run"
+        arguments = { FLAVOUR = "slim" }
+        environment = { LOG_LEVEL = "INFO" }
+        secrets = { PASSWORD = "etl/db" }
+        [[policy]]
+        Effect = "Allow"
+        Action = "s3:GetObject"
+        Resource = ["arn:aws:s3:::landing/*"]
+        Condition = { StringEquals = { "aws:SourceVpc" = "vpc-1" } }
+    """
+    (found,) = discover(write(tmp_path, {"x/Dockerfile": "FROM scratch AS run\n", "x/container.toml": declaration}))
+    assert (found.task, found.cpu, found.memory, found.platform) == (False, 1024, 4096, "linux/arm64")
+    assert (found.target, found.arguments, found.environment) == ("run", {"FLAVOUR": "slim"}, {"LOG_LEVEL": "INFO"})
+    assert found.secrets == {"PASSWORD": "etl/db"}
+    assert found.policy == (
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": ["arn:aws:s3:::landing/*"],
+            "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}},
+        },
+    )
+
+
+def test_each_container_comes_after_its_base_and_otherwise_by_name(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a/Dockerfile": BASED,
+            "a/container.toml": 'base = "z"',
+            "b/Dockerfile": BASED,
+            "b/container.toml": 'base = "a"',
+            "m/Dockerfile": PLAIN,
+            "z/Dockerfile": PLAIN,
+        },
+    )
+    assert [container.name for container in discover(tmp_path)] == ["m", "z", "a", "b"]
+
+
+def test_files_beside_the_containers_and_folders_of_tools_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, {"README.md": "", ".pytest_cache/x": "", "__pycache__/x": "", "one/Dockerfile": PLAIN})
+    assert [container.name for container in discover(tmp_path)] == ["one"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "FROM --platform=linux/amd64 ${BASE_IMAGE} AS build",
+        "from $BASE_IMAGE as build",
+        "# a comment\n\nFROM \\\n  ${BASE_IMAGE}",
+    ],
+)
+def test_a_base_is_recognised_however_the_dockerfile_writes_it(tmp_path: Path, first: str) -> None:
+    write(
+        tmp_path,
+        {"b/Dockerfile": PLAIN, "x/Dockerfile": f"ARG BASE_IMAGE\n{first}\n", "x/container.toml": 'base = "b"'},
+    )
+    assert discover(tmp_path)[1].base == "b"
+
+
+REFUSED = {
+    "an upper-case name": ({"Base_Image/Dockerfile": PLAIN}, "'Base_Image' cannot name an ECR repository", "Rename"),
+    "a name too long": ({"a" * 41 + "/Dockerfile": PLAIN}, "at most 40 lower-case letters", "Rename"),
+    "a difference in case": (
+        {"Extract/Dockerfile": PLAIN, "extract/Dockerfile": PLAIN},
+        "Extract and extract differ by case only",
+        "Rename or remove one",
+    ),
+    "no Dockerfile": ({"x/src/main.py": ""}, "has no Dockerfile", "Add a Dockerfile, or remove the folder"),
+    "an empty folder": ({"x/": ""}, "the folder is empty", "Add a Dockerfile, or remove the folder"),
+    "a linked Dockerfile": ({"x/other": PLAIN, "x/Dockerfile": "-> other"}, "no Dockerfile that is a plain", "Add"),
+    "a base that does not exist": (
+        {"x/Dockerfile": BASED, "x/container.toml": 'base = "gone"', "y/Dockerfile": PLAIN},
+        "its base 'gone' is not a folder beside it; there are: y",
+        "Correct `base`",
+    ),
+    "a base outside": (
+        {"x/Dockerfile": BASED, "x/container.toml": 'base = "../x"'},
+        "its base '../x' is not a folder beside it; there are: no others",
+        "Correct `base`",
+    ),
+    "a base the Dockerfile ignores": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": 'base = "b"', "b/Dockerfile": PLAIN},
+        "says base = 'b', but the Dockerfile does not start from it",
+        "`ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}`",
+    ),
+    "a base nobody declares": ({"x/Dockerfile": BASED}, "container.toml names no base", 'base = "NAME"'),
+    "its own base": ({"x/Dockerfile": BASED, "x/container.toml": 'base = "x"'}, "a cycle: x → x", "not in the cycle"),
+    "a cycle": (
+        {f"{a}/Dockerfile": BASED for a in "abcd"}
+        | {f"{a}/container.toml": f'base = "{b}"' for a, b in zip("abcd", "bcdb", strict=True)},
+        "the bases form a cycle: b → c → d → b",
+        "not in the cycle",
+    ),
+    "a base for another machine": (
+        {
+            "b/Dockerfile": PLAIN,
+            "b/container.toml": 'architecture = "ARM64"',
+            "x/Dockerfile": BASED,
+            "x/container.toml": 'base = "b"',
+        },
+        "it is X86_64, but its base b is ARM64",
+        "the same `architecture`",
+    ),
+    "a stage that is not there": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": 'target = "run"'},
+        "target = 'run', but the Dockerfile has no such stage",
+        "AS run",
+    ),
+    "no TOML": ({"x/Dockerfile": PLAIN, "x/container.toml": "cpu ="}, "not valid TOML", ""),
+    "an unknown key": ({"x/Dockerfile": PLAIN, "x/container.toml": "cpus = 1"}, "cpus is not a key", "Correct"),
+    "a wrong type": ({"x/Dockerfile": PLAIN, "x/container.toml": 'cpu = "256"'}, "cpu: Input should be", "Correct"),
+    "no CPU of Fargate's": ({"x/Dockerfile": PLAIN, "x/container.toml": "cpu = 300"}, "none of Fargate's: 256", ""),
+    "memory that does not fit": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": "cpu = 256\nmemory = 4096"},
+        "memory = 4096 does not go with cpu = 256; Fargate offers 512, 1024, 2048 MiB",
+        "",
+    ),
+    "a variable in two places": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": 'environment = {A = "1"}\nsecrets = {A = "s"}'},
+        "A is both in environment and in secrets",
+        "",
+    ),
+    "the base as an argument": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": 'arguments = {BASE_IMAGE = "y"}'},
+        "BASE_IMAGE is given by the build",
+        "",
+    ),
+    "a wildcard action": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": '[[policy]]\nEffect="Allow"\nAction="s3:Get*"\nResource="*"'},
+        "policy.0.Action: the action 's3:Get*' has a wildcard",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_wrong_is_said_with_the_folder_and_the_mend(tmp_path: Path, case: str) -> None:
+    files, what, mend = REFUSED[case]
+    with pytest.raises(UsageError) as error:
+        discover(write(tmp_path, files))
+    assert what in error.value.what
+    assert "\n" not in error.value.what
+    assert str(tmp_path) in error.value.where
+    assert mend in error.value.mend
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="containers does not exist"):
+        discover(tmp_path / "containers")
