@@ -49,7 +49,8 @@ class Artifacts(Construct):
             key=self.key,
             lifecycle=[s3.LifecycleRule(id="old-executions", expiration=ARTIFACTS_KEPT)],
         )
-        self._objects = f"{self.bucket.bucket_arn}/{pipeline}/*"
+        self._pipeline = pipeline
+        self._objects = self.objects(self.bucket.bucket_arn)
         deployers = [iam.ArnPrincipal(arn) for arn in readers]
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
@@ -71,6 +72,10 @@ class Artifacts(Construct):
             bucket_name=self.bucket.bucket_name,
             encryption_key=kms.Key.from_key_arn(self, "ClosedKey", self.key.key_arn),
         )
+
+    def objects(self, bucket: str) -> str:
+        """ARN of this pipeline's artifacts in a bucket, this one or its copy in another region."""
+        return f"{bucket}/{self._pipeline}/*"
 
     def reading(self) -> tuple[Right, ...]:
         """The rights to take an artifact."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.images.containers import Container
-from pipeline.images.declaration import DECLARATION_FILE
 
+DECLARATION_FILE = "container.toml"
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 

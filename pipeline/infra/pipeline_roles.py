@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from aws_cdk import Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codecommit as codecommit
+from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 
 from pipeline.infra import access, build_steps
 from pipeline.infra.access import Right
 from pipeline.infra.artifacts import Artifacts
 from pipeline.infra.build_steps import BuildSteps
+from pipeline.infra.nag import excuse
 from pipeline.infra.place import Place
 
 UPDATE = "update-pipeline"
@@ -57,6 +60,32 @@ def let_build(role: iam.Role, steps: BuildSteps) -> None:
     """Let the pipeline start its own builds, and no others."""
     actions = ("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild")
     access.grant(role, [Right(actions, steps.project_arns())])
+
+
+def let_replicate(role: iam.Role, pipeline: codepipeline.Pipeline, artifacts: Artifacts) -> None:
+    """Let the pipeline hand artifacts on to environments in other regions.
+
+    CDK makes a bucket with a key in each of them, in a support stack of its own.
+    """
+    for region, support in sorted(pipeline.cross_region_support.items()):
+        for construct in support.stack.node.find_all():
+            if isinstance(construct, kms.CfnKey):
+                construct.enable_key_rotation = True
+        excuse(support.stack, "AwsSolutions-S1", "Copies of artifacts; access to what they are copied from is logged.")
+        rights = [
+            Right(
+                ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+                (artifacts.objects(support.replication_bucket.bucket_arn),),
+                why_so_wide="Every execution writes objects of its own names; the path is this pipeline's.",
+            ),
+            Right(
+                ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
+                (f"arn:aws:kms:{region}:{support.stack.account}:key/*",),
+                conditions={"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
+                why_so_wide="The key gets its id in the other region; the condition leaves no use but through S3.",
+            ),
+        ]
+        access.grant(role, rights)
 
 
 def narrow_self_mutation(

@@ -58,7 +58,9 @@ class PipelineStack(Stack):
 
         repository = codecommit.Repository(self, "Repository", repository_name=settings.repository)
         repository.apply_removal_policy(RemovalPolicy.RETAIN)  # nobody loses their history to a template
-        self._source = pipelines.CodePipelineSource.code_commit(repository, settings.branch, action_name="Source")
+        # By name: CDK derives the names of artifacts and variables from it, and hashes one that is only known later.
+        named = codecommit.Repository.from_repository_name(self, "NamedRepository", settings.repository)
+        self._source = pipelines.CodePipelineSource.code_commit(named, settings.branch, action_name="Source")
         self._steps = build_steps.BuildSteps(self, names.code_pipeline(settings), self._source, self._artifacts)
         role = pipeline_roles.pipeline_role(self, names.code_pipeline(settings), repository, deployers, self._artifacts)
         way = self._begin(role, cli_version)
@@ -69,7 +71,9 @@ class PipelineStack(Stack):
 
         way.build_pipeline()
         self._steps.finish()
+        way.pipeline.node.add_dependency(repository)
         pipeline_roles.let_build(role, self._steps)
+        pipeline_roles.let_replicate(role, way.pipeline, self._artifacts)
         pipeline_roles.narrow_self_mutation(way, self._steps, self._artifacts, [place, *self._places.values()])
 
     def _registry(self, containers: Sequence[Container]) -> Sequence[ecr.Repository]:

@@ -50,6 +50,17 @@ def test_an_unknown_account_is_a_sentence_and_exit_code_2(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_this_project_is_synthesized_as_the_cdk_cli_does_it(tmp_path: Path) -> None:
+    context = json.dumps(json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"])
+    done = run_app(PROJECT, CDK_DEFAULT_ACCOUNT="123456789012", CDK_CONTEXT_JSON=context, CDK_OUTDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "etl-pipeline.template.json").is_file()
+    assert {path.name for path in tmp_path.glob("assembly-*")} == {
+        "assembly-etl-pipeline-dev",
+        "assembly-etl-pipeline-prod",
+    }
+
+
 SETTINGS = {
     "name": "etl",
     "region": "eu-west-1",

@@ -1,7 +1,6 @@
 """The way of a commit: which stages and actions there are, and in which order."""
 
 import json
-from pathlib import Path
 
 from tests.infra.conftest import PROJECT, Assembly
 
@@ -37,11 +36,11 @@ def test_approval_comes_before_anything_in_production_changes(assembly: Assembly
 def test_who_approves_reads_the_commit_what_dev_runs_and_which_images_were_built(assembly: Assembly) -> None:
     text = assembly.stages()["prod"][0]["Configuration"]["CustomData"]
     assert text == (
-        "Release commit #{Source@Source.CommitId} to prod. dev runs it as #{dev@sync-dev.RELEASE}. "
+        "Release commit #{Source@etl.CommitId} to prod. dev runs it as #{dev@sync-dev.RELEASE}. "
         "Images: #{TestAndBuild@build-images.IMAGES}"
     )
     spaces = {action.get("Namespace") for actions in assembly.stages().values() for action in actions}
-    assert {"Source@Source", "dev@sync-dev", "TestAndBuild@build-images"} <= spaces
+    assert {"Source@etl", "dev@sync-dev", "TestAndBuild@build-images"} <= spaces
 
 
 def test_the_pipeline_updates_itself_with_the_pinned_cli_and_starts_again(assembly: Assembly) -> None:
@@ -91,7 +90,7 @@ def test_a_graceful_release_may_take_as_long_as_running_tasks_may_take(wide_asse
     assert minutes["dwh-sync-test"] == 120
 
 
-def test_the_cdk_cli_that_package_json_pins_is_one_version(tmp_path: Path) -> None:
+def test_the_cdk_cli_that_package_json_pins_is_one_version() -> None:
     pinned = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))["devDependencies"]["aws-cdk"]
     locked = json.loads((PROJECT / "package-lock.json").read_text(encoding="utf-8"))
     assert locked["packages"]["node_modules/aws-cdk"]["version"] == pinned
