@@ -4,6 +4,7 @@ The history is in memory only: the local AWS is made anew after it was killed, a
 """
 
 import logging
+import math
 import secrets
 import tempfile
 import time
@@ -209,6 +210,7 @@ class Engine:
                     region=self._region.region,
                     client=self._roles.clients(run.role, run.execution),
                     report=partial(self._report, line, run.id),
+                    until=time.monotonic() + 60 * run.action.timeout if run.action.timeout else math.inf,
                     ended=ended,
                     folder=Path(folder),
                 )

@@ -108,7 +108,8 @@ class Courier:
     def stop(self, seconds: float) -> None:
         """Deliver what is left, for so long at most."""
         self._queue.put(None)
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     def _deliver(self) -> None:
         while (notice := self._queue.get()) is not None:

@@ -132,18 +132,6 @@ class CodePipeline(Service):
             trigger = Trigger("StartPipelineExecution", lookups.who(call))
             return {"pipelineExecutionId": self._begin(line, trigger, given, overrides=overrides, token=token)}
 
-    def start_by_event(self, name: str, rule_arn: str) -> str:
-        """Start an execution as an EventBridge rule does: the trigger says `CloudWatchEvent` and which rule.
-
-        Returns:
-            The execution's id.
-
-        Raises:
-            ServiceError: There is no such pipeline.
-        """
-        with self._line(name) as line:
-            return self._begin(line, Trigger("CloudWatchEvent", rule_arn), {})
-
     def stop_pipeline_execution(self, request: Document, _: Call) -> Document:
         """Stop an execution when its actions have ended, or abandon them."""
         with self._line(request["pipelineName"]) as line:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import requests
 
 from pipeline.localaws.cloudformation.service import CloudFormation
 from pipeline.localaws.codecommit.http import PREFIX, GitHttp
@@ -18,7 +17,7 @@ from tests.localaws.conftest import Serve
 
 @pytest.fixture
 def world(serve: Serve, tmp_path: Path) -> World:
-    """A fresh local AWS with one commit in the repository `etl`."""
+    """A local AWS with one commit in the repository `etl`."""
     events = Events()
     builds: list[ScriptedCodeBuild] = []
     pipelines: list[CodePipeline] = []
@@ -32,7 +31,6 @@ def world(serve: Serve, tmp_path: Path) -> World:
         return [CodeCommit(region, repositories(region)), builds[0], CloudFormation(region), pipelines[0]]
 
     region = serve(services, lambda region: {PREFIX: GitHttp(region, repositories(region))})
-    requests.post(f"{region.endpoint}/moto-api/reset", timeout=10)  # moto's state outlives its server
     work = furnish(region, tmp_path / "work")
     made = World(region, builds[0], events, pipelines[0], work)
     made.commit("first")

@@ -3,7 +3,7 @@
 from typing import Any
 
 ROLE = "arn:aws:iam::123456789012:role/pipeline"
-BUCKET = "artifacts"
+BUCKET = "codepipeline-artifacts"
 
 Json = dict[str, Any]
 

@@ -1,10 +1,15 @@
 """Manual approvals."""
 
 import json
+from threading import Event
+from time import monotonic
 
 import pytest
 
+from pipeline.localaws.codepipeline.actions.approval import perform
+from pipeline.localaws.codepipeline.actions.work import AbandonedError, ActionFailedError
 from tests.localaws.codepipeline.declarations import approval, build, declaration, stage
+from tests.localaws.codepipeline.works import work_of
 from tests.localaws.codepipeline.world import World
 
 PROD = (stage("Prod", approval(), build("ship", order=2)),)
@@ -71,9 +76,9 @@ def test_a_rejected_approval_is_asked_again_with_a_new_token_on_retry(world: Wor
 
 def test_subscribers_get_the_request_with_the_token_and_resolved_variables(world: World) -> None:
     sns, sqs = world.region.client("sns"), world.region.client("sqs")
-    topic = sns.create_topic(Name="approvals")["TopicArn"]
-    queue = sqs.create_queue(QueueName="approvals")["QueueUrl"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:eu-west-1:123456789012:approvals")
+    topic = sns.create_topic(Name="codepipeline-approvals")["TopicArn"]
+    queue = sqs.create_queue(QueueName="codepipeline-approvals")["QueueUrl"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:eu-west-1:123456789012:codepipeline-approvals")
     ask = approval(NotificationArn=topic, CustomData="release #{Source.CommitId}", ExternalEntityLink="http://x/y")
     execution = world.create(declaration(stage("Prod", ask)))
     token = world.token("Prod")
@@ -91,7 +96,38 @@ def test_subscribers_get_the_request_with_the_token_and_resolved_variables(world
 
 
 def test_a_topic_that_does_not_exist_fails_the_request(world: World) -> None:
-    ask = approval(NotificationArn="arn:aws:sns:eu-west-1:123456789012:nobody")
+    ask = approval(NotificationArn="arn:aws:sns:eu-west-1:123456789012:codepipeline-nobody")
     execution = world.create(declaration(stage("Prod", ask)))
     assert world.ends(execution) == "Failed"
     assert "NotFound" in world.latest("Prod", "Approve")["errorDetails"]["message"]
+
+
+class Clock(Event):
+    """An event nobody sets, for whom time does not pass; it remembers how long it would have been waited for."""
+
+    waited = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited += timeout or 0
+        return False
+
+
+def test_after_seven_days_without_an_answer_the_request_fails() -> None:
+    clock = Clock()
+    with pytest.raises(ActionFailedError, match="Nobody answered the approval request within 7 days"):
+        perform(work_of(approval(), ended=clock))
+    assert clock.waited == 7 * 24 * 3600
+
+
+def test_an_actions_own_timeout_ends_it_sooner() -> None:
+    clock = Clock()
+    with pytest.raises(ActionFailedError, match="did not end within 30 minutes"):
+        perform(work_of({**approval(), "timeoutInMinutes": 30}, until=monotonic() + 1800, ended=clock))
+    assert clock.waited == pytest.approx(1800, abs=5)
+
+
+def test_a_withdrawn_request_ends_at_once() -> None:
+    ended = Event()
+    ended.set()
+    with pytest.raises(AbandonedError):
+        perform(work_of(approval(), ended=ended))

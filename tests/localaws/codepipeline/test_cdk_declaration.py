@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.localaws.codepipeline.test_cloudformation_action import template
-from tests.localaws.codepipeline.world import World
+from tests.localaws.codepipeline.world import PARAMETERS, World
 
 DECLARATION: dict[str, Any] = json.loads((Path(__file__).parent / "cdk_declaration.json").read_text(encoding="utf-8"))
 
@@ -22,10 +22,11 @@ def configured(key: str) -> list[str]:
 
 
 def test_cdk_pipelines_declaration_runs_as_it_is(world: World) -> None:
-    world.region.client("sns").create_topic(Name="approvals")
+    world.region.client("sns").create_topic(Name="codepipeline-approvals")
     paths = [path.removeprefix("Synth_Output::") for path in configured("TemplatePath")]
     world.builds.files["PBuildSynthCdkBuildProject1A554499"] = {
-        path: template().replace('"parameter"', json.dumps(path.replace("/", "."))) for path in paths
+        path: template().replace('"codepipeline.parameter"', json.dumps(f"{PARAMETERS}{path.replace('/', '.')}"))
+        for path in paths
     }
     world.builds.results["PTestImages5F52C263"] = {
         "buildStatus": "SUCCEEDED",

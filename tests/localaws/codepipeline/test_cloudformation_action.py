@@ -1,4 +1,4 @@
-"""Deployments through a CloudFormation that is moto's, and one that is scripted where moto's knows no failure."""
+"""Deployments, with the local AWS's own CloudFormation."""
 
 import json
 from datetime import UTC, datetime
@@ -8,10 +8,13 @@ import pytest
 
 from pipeline.localaws.codepipeline.actions.stacks import why
 from tests.localaws.codepipeline.declarations import build, declaration, deploy, stage
-from tests.localaws.codepipeline.world import World
+from tests.localaws.codepipeline.world import PARAMETERS, World
 
 TEMPLATE = {
-    "Parameters": {"Name": {"Type": "String", "Default": "parameter"}, "Text": {"Type": "String", "Default": "one"}},
+    "Parameters": {
+        "Name": {"Type": "String", "Default": "codepipeline.parameter"},
+        "Text": {"Type": "String", "Default": "one"},
+    },
     "Resources": {
         "P": {
             "Type": "AWS::SSM::Parameter",
@@ -20,6 +23,9 @@ TEMPLATE = {
     },
     "Outputs": {"Said": {"Value": {"Ref": "Text"}}},
 }
+
+
+MINE = [{"Key": "Name", "Option": "BeginsWith", "Values": [PARAMETERS]}]
 
 
 def template(text: str = "one", **more: Any) -> str:
@@ -42,13 +48,13 @@ def files(world: World, **files: str) -> None:
     world.builds.files["synth"] = {name.replace("_", "."): text for name, text in files.items()}
 
 
-def parameter(world: World, name: str = "parameter") -> str:
+def parameter(world: World, name: str = "codepipeline.parameter") -> str:
     return str(world.region.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
 
 
 def description(world: World) -> str:
     """What the template said last."""
-    return str(world.region.client("ssm").describe_parameters()["Parameters"][0]["Description"])
+    return str(world.region.client("ssm").describe_parameters(ParameterFilters=MINE)["Parameters"][0]["Description"])
 
 
 def error(world: World, action: str) -> str:
@@ -77,14 +83,14 @@ def test_the_next_execution_changes_the_stack(world: World) -> None:
 
 
 def test_parameters_come_from_the_configuration_file_and_overrides_win(world: World) -> None:
-    settings = {"Parameters": {"Name": "from-file", "Text": "from-file"}, "Tags": {"team": "data"}}
+    settings = {"Parameters": {"Name": "codepipeline.from-file", "Text": "from-file"}, "Tags": {"team": "data"}}
     files(world, stack_json=template(), settings_json=json.dumps(settings), values_json='{"text": "from-override"}')
     more = {
         "TemplateConfiguration": "Cloud::settings.json",
         "ParameterOverrides": json.dumps({"Text": {"Fn::GetParam": ["Cloud", "values.json", "text"]}}),
     }
     world.succeeds(world.create(declaration(SYNTH, stage("Deploy", prepare(**more), EXECUTE))))
-    assert parameter(world, "from-file") == "from-override"
+    assert parameter(world, "codepipeline.from-file") == "from-override"
     stack = world.region.client("cloudformation").describe_stacks(StackName="stack")["Stacks"][0]
     assert {"Key": "team", "Value": "data"} in stack["Tags"]
 
@@ -153,13 +159,12 @@ def test_a_stack_is_created_updated_and_deleted_without_change_sets(world: World
 
     down = deploy("down", "DELETE_ONLY")
     world.api.create_pipeline(pipeline=declaration(SYNTH, stage("Deploy", down), name="down"))
-    ended = lambda: world.executions("down")[0]["status"] == "Succeeded"  # noqa: E731
-    world.until(ended, "the stack is deleted")
+    world.until(lambda: world.executions("down")[0]["status"] == "Succeeded", "the stack is deleted")
     assert (
         world.region.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"] == []
     )
-    again = world.api.start_pipeline_execution(name="down")["pipelineExecutionId"]
-    world.until(lambda: world.executions("down")[0]["status"] == "Succeeded", f"{again}: deleting nothing succeeds")
+    world.api.start_pipeline_execution(name="down")
+    world.until(lambda: world.executions("down")[0]["status"] == "Succeeded", "deleting nothing succeeds")
 
 
 class ScriptedEvents:
@@ -220,7 +225,7 @@ def test_a_change_set_without_changes_is_a_success_and_executes_nothing(world: W
 
 
 def test_a_stack_that_cannot_be_made_fails_the_action_with_the_reason(world: World) -> None:
-    world.region.client("ssm").put_parameter(Name="parameter", Value="taken", Type="String")
+    world.region.client("ssm").put_parameter(Name="codepipeline.parameter", Value="taken", Type="String")
     files(world, stack_json=template())
     assert world.ends(world.create(declaration(SYNTH, stage("Deploy", prepare(), EXECUTE)))) == "Failed"
     said = error(world, "execute")

@@ -1,17 +1,15 @@
 """What a build action asks of CodeBuild, and what it makes of the answer."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
 
 from pipeline.localaws.codepipeline.actions.codebuild import request, why
 from pipeline.localaws.codepipeline.actions.work import ActionFailedError, Work
-from pipeline.localaws.codepipeline.definition import parse
 from pipeline.localaws.codepipeline.records import Location
 from tests.localaws.codepipeline.declarations import build, declaration, source, stage
+from tests.localaws.codepipeline.works import work_of
 from tests.localaws.codepipeline.world import FAILED_BUILD, World
 
 CODE, MORE = Location("bucket", "etl/Code/1.zip"), Location("bucket", "etl/More/2.zip")
@@ -19,28 +17,9 @@ ONE, TWO = Location("bucket", "etl/One/3.zip"), Location("bucket", "etl/Two/4.zi
 
 
 def work(inputs: Mapping[str, Location], outputs: Mapping[str, Location] | None = None, **configuration: Any) -> Work:
-    declared = build("compile", inputs=tuple(inputs), outputs=tuple(outputs or ()), **configuration)
-    action = parse(declaration(stage("B", declared)), version=1, region="eu-west-1").stages[1].actions[0]
-    return Work(
-        pipeline="etl",
-        execution="1",
-        stage="B",
-        action=action,
-        configuration=action.configuration,
-        inputs=inputs,
-        outputs=outputs or {},
-        revisions={"Code": "abc"},
-        token="",
-        region="eu-west-1",
-        client=_no_client,
-        report=lambda _: None,
-        ended=Event(),
-        folder=Path(),
+    return work_of(
+        build("compile", inputs=tuple(inputs), outputs=tuple(outputs or ()), **configuration), inputs, outputs
     )
-
-
-def _no_client(service: str) -> Any:
-    raise AssertionError(service)
 
 
 def test_the_only_input_is_the_source_and_carries_its_commit() -> None:

@@ -34,7 +34,7 @@ def test_a_declaration_becomes_typed_values() -> None:
         )
     )
     assert pipeline.mode is Mode.QUEUED
-    assert pipeline.bucket == "artifacts"
+    assert pipeline.bucket == "codepipeline-artifacts"
     assert [[one.name for one in group] for group in pipeline.stages[1].orders()] == [["a", "b"], ["late"]]
     assert [(variable.name, variable.default) for variable in pipeline.variables] == [("LEVEL", "info"), ("WHO", None)]
 

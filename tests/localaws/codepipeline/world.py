@@ -6,10 +6,13 @@ import threading
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from pipeline.git import Git
 from pipeline.localaws.codepipeline.service import CodePipeline
@@ -18,7 +21,8 @@ from pipeline.localaws.service import Call, Document, Service, ServiceError
 from pipeline.process import run
 from tests.localaws.codepipeline.declarations import BUCKET
 
-PATIENCE = 20.0  # seconds; a busy machine is slow, a wrong program never gets there
+PARAMETERS = "codepipeline."  # how the SSM parameters of these tests begin
+PATIENCE = 60.0  # seconds; a busy machine is slow, a wrong program never gets there
 
 
 class ScriptedCodeBuild(Service):
@@ -231,10 +235,21 @@ def zipped(files: Mapping[str, str]) -> bytes:
 
 
 def furnish(region: LocalRegion, folder: Path) -> Git:
-    """The bucket, the role and the repository that pipelines of these tests use; a working tree to push from."""
-    trust = {"Version": "2012-10-17", "Statement": []}
-    region.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=json.dumps(trust))
-    region.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region.region})
+    """The bucket, the role and the repository that pipelines of these tests use; a working tree to push from.
+
+    moto's state outlives a server: what an earlier test left there is taken over or removed.
+    """
+    with suppress(ClientError):
+        trust = {"Version": "2012-10-17", "Statement": []}
+        region.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=json.dumps(trust))
+    with suppress(ClientError):
+        region.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region.region}
+        )
+    mine = [{"Key": "Name", "Option": "BeginsWith", "Values": [PARAMETERS]}]
+    ssm = region.client("ssm")
+    for parameter in ssm.describe_parameters(ParameterFilters=mine)["Parameters"]:
+        ssm.delete_parameter(Name=parameter["Name"])
     metadata = region.client("codecommit").create_repository(repositoryName="etl")["repositoryMetadata"]
     run(["git", "init", "--quiet", "--initial-branch=main", str(folder)])
     work = Git(folder)

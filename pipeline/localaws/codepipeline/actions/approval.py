@@ -12,15 +12,15 @@ SUBJECT_LENGTH: Final = 100  # API reference, SNS Publish
 
 def perform(work: Work) -> Outcome:
     """Tell the subscribers, then wait until somebody has answered or time has run out."""
-    limit = timedelta(minutes=work.action.timeout) if work.action.timeout else WAIT
+    limit = min(WAIT, timedelta(minutes=work.action.timeout)) if work.action.timeout else WAIT
     topic = work.configuration.get("NotificationArn")
     if topic:
         subject = f"APPROVAL NEEDED: AWS CodePipeline {work.pipeline} for action {work.action.name}"
         work.client("sns").publish(
             TopicArn=topic, Subject=subject[:SUBJECT_LENGTH], Message=notification(work, datetime.now(UTC) + limit)
         )
-    work.pause(limit.total_seconds())
-    raise ActionFailedError(JOB_FAILED, f"Nobody answered the approval request within {limit}")
+    work.pause(WAIT.total_seconds())
+    raise ActionFailedError(JOB_FAILED, f"Nobody answered the approval request within {WAIT.days} days")
 
 
 def notification(work: Work, expires: datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from pipeline.localaws.codepipeline.definition import Action
@@ -55,6 +56,7 @@ class Work:
         token: The approval token, for an approval.
         client: A boto3 client of a service, in the action's role.
         report: Tells where the work is done as soon as it is known.
+        until: When its timeout is over, on `time.monotonic`'s clock.
         ended: Set when nobody waits for the action any more.
         folder: A folder of its own for files; removed afterwards.
     """
@@ -71,6 +73,7 @@ class Work:
     region: str
     client: Callable[[str], Any]
     report: Callable[[External], None]
+    until: float
     ended: Event
     folder: Path
 
@@ -79,9 +82,13 @@ class Work:
 
         Raises:
             AbandonedError: Nobody waits for it any more.
+            ActionFailedError: The action's timeout is over.
         """
-        if self.ended.wait(seconds):
+        left = self.until - monotonic()
+        if self.ended.wait(max(0.0, min(seconds, left))):
             raise AbandonedError
+        if seconds >= left:
+            raise ActionFailedError(JOB_FAILED, f"The action did not end within {self.action.timeout} minutes")
 
     def read(self, artifact: str, path: str) -> str:
         """The text of a file in an input artifact.
