@@ -1,10 +1,10 @@
 """Where moto's S3 judges bucket policies otherwise than S3 does.
 
-Conditions: moto knows none, and reads `Deny unless TLS`, which every careful bucket has, as `Deny`. Here loopback stands
-for TLS. Statements with any condition are left out of the judgement, as they cannot be judged.
+Conditions: moto knows none, and reads `Deny unless TLS`, which every careful bucket has, as `Deny`. Here loopback
+stands for TLS. Statements with any condition are left out of the judgement, as they cannot be judged.
 
-Logging: S3 accepts a target bucket whose policy does not admit the logging service (yet); moto refuses it. Templates set
-a bucket's policy after the buckets that log to it.
+Logging: S3 accepts a target bucket whose policy does not admit the logging service (yet); moto refuses it. Templates
+set a bucket's policy after the buckets that log to it.
 """
 
 import json

@@ -138,10 +138,8 @@ def _logging(configured: Document, name: str, call: Call) -> dict[str, Any]:
         "WebserverLogs": "WebServer",
         "WorkerLogs": "Worker",
     }
+    groups = f"arn:aws:logs:{call.region}:{call.account}:log-group:airflow-{name}"
     return {
-        component: {
-            **module,
-            "CloudWatchLogGroupArn": f"arn:aws:logs:{call.region}:{call.account}:log-group:airflow-{name}-{words[component]}",
-        }
+        component: {**module, "CloudWatchLogGroupArn": f"{groups}-{words[component]}"}
         for component, module in configured.items()
     }
