@@ -63,7 +63,7 @@ class Deployment:
         except Exception as error:
             if not isinstance(error, StepError | TemplateError):
                 log.exception("deploying %s failed in the engine itself", stack.name)
-            why = _failed(error, "create" if creating else "update")
+            why = _failed(error)
             if on_failure == DO_NOTHING:
                 self._keep_what_exists(composition, journal)
                 stack.become(f"{word}_FAILED", why)
@@ -253,7 +253,7 @@ def _in_use(output: Output, users: list[Stack], verb: str) -> str:
     return f"Export {output.export} cannot be {verb} as it is in use by {names}"
 
 
-def _failed(error: Exception, verb: str) -> str:
+def _failed(error: Exception) -> str:
     if isinstance(error, StepError):
-        return f"The following resource(s) failed to {verb}: [{error.logical_id}]. "
+        return f"The following resource(s) failed to {error.verb}: [{error.logical_id}]. "
     return str(error)

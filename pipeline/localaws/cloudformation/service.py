@@ -37,9 +37,9 @@ _EARLY_VALIDATION: Final = (
 _NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _UPDATABLE: Final = re.compile(r"(CREATE|UPDATE|IMPORT)_COMPLETE|UPDATE_ROLLBACK_COMPLETE|(CREATE|UPDATE)_FAILED")
 
-# Seconds an operation gets to end before its call is answered. Clients poll every few seconds; a stack of a dozen
-# resources is done in less than one, and an answer that comes when it is done saves them that wait.
-_PATIENCE: Final = 1.0
+# Seconds an operation gets to end before its call is answered. Clients poll every five seconds or so; a stack of forty
+# resources is done in about two, and an answer that comes when it is done saves them that wait.
+_PATIENCE: Final = 3.0
 
 # AWS's own managed policies exist in every account; moto brings them only when asked, before IAM is first used.
 default_user_config["iam"]["load_aws_managed_policies"] = True
@@ -279,7 +279,11 @@ class CloudFormation(Service):
             if error.code == "ChangeSetNotFound":
                 return {}
             raise
-        stack.change_sets.pop(change_set.name, None)
+        with stack.lock:
+            if stack.change_sets.get(change_set.name) is change_set:
+                del stack.change_sets[change_set.name]
+            else:
+                stack.executed = None
         return {}
 
     def execute_change_set(self, request: Document, call: Call) -> Document:
@@ -299,6 +303,7 @@ class CloudFormation(Service):
             # Every other change set was worked out against a stack that will not be there any more.
             stack.change_sets.clear()
             stack.executed = replace(change_set, execution="EXECUTE_COMPLETE")
+            stack.last_change_set = change_set.identity
             stack.begin(f"{'CREATE' if creating else 'UPDATE'}_IN_PROGRESS", request.get("ClientRequestToken", ""))
         failure = change_set.on_failure or (DO_NOTHING if request.get("DisableRollback") else ROLLBACK)
         self._deploy(stack, composition, failure if creating or failure != DELETE else ROLLBACK)

@@ -104,7 +104,8 @@ class Stack:
         self.imports: frozenset[str] = frozenset()
         self.events: list[StackEvent] = []
         self.change_sets: dict[str, ChangeSet] = {}
-        self.executed: ChangeSet | None = None
+        self.executed: ChangeSet | None = None  # can be looked at until someone deletes it
+        self.last_change_set: str | None = None
         self.created = now()
         self.updated: datetime | None = None
         self.deleted: datetime | None = None

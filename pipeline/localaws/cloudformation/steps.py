@@ -19,12 +19,14 @@ class StepError(Exception):
 
     Attributes:
         logical_id: Which.
+        verb: What it failed to do: create, update or delete.
         partial: What had come to exist before it failed, to be deleted again.
     """
 
-    def __init__(self, logical_id: str, why: str, partial: Recorded | None = None) -> None:
+    def __init__(self, logical_id: str, why: str, verb: str, partial: Recorded | None = None) -> None:
         super().__init__(why)
         self.logical_id = logical_id
+        self.verb = verb
         self.partial = partial
 
 
@@ -53,7 +55,7 @@ class Steps:
             why = reason(error)
             self._stack.tell(name, kind, noted[-1] if noted else shown, f"{status}_FAILED", why)
             partial = Recorded(wanted, noted[-1], {}) if noted else None
-            raise StepError(name, why, partial) from error
+            raise StepError(name, why, status.lower(), partial) from error
         self._stack.tell(name, kind, physical_id, f"{status}_COMPLETE")
         self._stack.record(name, made)
         return made
@@ -69,7 +71,7 @@ class Steps:
         except Exception as error:
             why = reason(error)
             self._stack.tell(name, kind, existing.physical_id, "UPDATE_FAILED", why)
-            raise StepError(name, why) from error
+            raise StepError(name, why, "update") from error
         made = Recorded(wanted, existing.physical_id, attributes)
         self._stack.tell(name, kind, existing.physical_id, "UPDATE_COMPLETE")
         self._stack.record(name, made)
@@ -100,16 +102,16 @@ class Steps:
         except Exception as error:
             why = reason(error)
             self._stack.tell(name, kind, existing.physical_id, "DELETE_FAILED", why, of_old=of_old)
-            raise StepError(name, why) from error
+            raise StepError(name, why, "delete") from error
         self._stack.tell(name, kind, existing.physical_id, "DELETE_COMPLETE", of_old=of_old)
         if not of_old:
             self._stack.record(name, None)
 
     def fail(self, name: str, kind: str, existing: Recorded | None, why: str) -> StepError:
         """Tell that a resource failed before anything was attempted."""
-        status = "UPDATE_FAILED" if existing else "CREATE_FAILED"
-        self._stack.tell(name, kind, existing.physical_id if existing else "", status, why)
-        return StepError(name, why)
+        verb = "update" if existing else "create"
+        self._stack.tell(name, kind, existing.physical_id if existing else "", f"{verb.upper()}_FAILED", why)
+        return StepError(name, why, verb)
 
     def _provider(self, wanted: Wanted) -> Provider:
         return self._types.provider(wanted.type)

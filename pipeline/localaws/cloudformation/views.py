@@ -17,7 +17,7 @@ def stack_view(stack: Stack) -> dict[str, Any]:
             {
                 "StackId": stack.id,
                 "StackName": stack.name,
-                "ChangeSetId": stack.executed.identity if stack.executed else None,
+                "ChangeSetId": stack.last_change_set,
                 "Description": stack.intent.template.description or None,
                 "Parameters": parameters_view(stack.intent.parameters),
                 "CreationTime": stack.created,
