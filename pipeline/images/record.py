@@ -59,7 +59,7 @@ def differences(before: Inputs, now: Inputs) -> tuple[str, ...]:
 
     The base is left out: whether it is rebuilt or has been is the plan's to say.
     """
-    return (*_settings(before, now), *_files(before.files, _shortened(now).files))
+    return (*_settings(before, now), *_files(_shortened(before).files, _shortened(now).files))
 
 
 def _settings(before: Inputs, now: Inputs) -> list[str]:

@@ -1,0 +1,48 @@
+"""A Docker engine with a small image of its own, and a registry, for tests that build for real."""
+
+import io
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from pipeline.localaws.ecr.service import Ecr
+from pipeline.localaws.machine.engine import Engine
+from pipeline.localaws.region import LocalRegion
+from pipeline.localaws.server import LocalAws, Server
+from pipeline.process import run
+from tests.localaws.conftest import free_port
+
+TINY = "pipeline-tests/shell:1"
+PROGRAMS = ("/bin/sh", "/bin/sleep")
+
+
+def _linked(program: str) -> list[str]:
+    return re.findall(r"(/\S+) \(0x", run(["ldd", program]))
+
+
+@pytest.fixture(scope="session")
+def engine(docker_engine: Engine) -> docker.DockerClient:
+    """Docker's SDK with the image `TINY`: this machine's own shell and what it is linked with. No network is needed."""
+    client: docker.DockerClient = docker_engine.client
+    archive = io.BytesIO()
+    with tarfile.open(mode="w", fileobj=archive) as tar:
+        for path in sorted({path for program in PROGRAMS for path in (program, *_linked(program))}):
+            tar.add(Path(path).resolve(), arcname=path)
+    repository, _, tag = TINY.partition(":")
+    client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
+    return client
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegion]:
+    """A local AWS with ECR and its registry."""
+    region = LocalRegion(f"http://127.0.0.1:{free_port()}", "eu-west-1", tmp_path_factory.mktemp("ecr"))
+    ecr = Ecr(region)
+    server = Server(LocalAws(region, [ecr], ecr.mounts), int(region.endpoint.rpartition(":")[2]))
+    server.start()
+    yield region
+    server.stop()

@@ -1,0 +1,215 @@
+"""Carrying out a plan: order, limits, failures, and what is said of each image."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.images.build import Build, Built, Failed, Origin, Outcome, Skipped
+from pipeline.images.plan import Image, UpToDate
+from pipeline.images.record import LABEL, read_label
+from pipeline.images.report import images_document, summary
+from pipeline.images.survey import survey
+from tests.images.fakes import HOST, MemoryBuilder, MemoryRegistry
+from tests.images.folders import BASED, PLAIN, write
+
+# base ← a, b; b ← c; alone
+TREE = {
+    "base/Dockerfile": PLAIN,
+    "base/x": "",
+    "alone/Dockerfile": "FROM debian:12\nCOPY . /\n",
+    "alone/x": "",
+    **{f"{name}/Dockerfile": BASED for name in "abc"},
+    **{f"{name}/x": name for name in "abc"},
+    "a/container.toml": 'base = "base"',
+    "b/container.toml": 'base = "base"',
+    "c/container.toml": 'base = "b"',
+}
+NAMES = ("alone", "base", "a", "b", "c")
+
+
+class World:
+    """A tree, a registry and a builder; `build` does what `pipeline images build` does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = write(folder, TREE)
+        self.registry = MemoryRegistry({name: {} for name in NAMES})
+        self.builder = MemoryBuilder(self.registry)
+        self.lines: list[tuple[str, str]] = []
+        self.stop = Event()
+
+    def build(self, at_once: int = 2) -> dict[str, Outcome]:
+        found = survey(self.folder, self.registry)
+        origin = Origin("codecommit::eu-west-1://etl", "c0ffee")
+        build = Build(
+            self.builder, self.registry, lambda name, line: self.lines.append((name, line)), origin, self.stop
+        )
+        return {outcome.name: outcome for outcome in build.run(found.plan, found.jobs(), at_once)}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "containers")
+
+
+def kinds(outcomes: dict[str, Outcome]) -> dict[str, type[Outcome]]:
+    return {name: type(outcome) for name, outcome in outcomes.items()}
+
+
+def test_everything_is_built_and_pushed_after_its_base(world: World) -> None:
+    outcomes = world.build()
+    assert kinds(outcomes) == dict.fromkeys(NAMES, Built)
+    for name, base in (("a", "base"), ("b", "base"), ("c", "b")):
+        assert world.builder.events.index(f"build {name}") > world.builder.events.index(f"push {base}")
+    tag = next(iter(world.registry.tags["b"]))
+    assert world.builder.orders["c"].arguments == {"BASE_IMAGE": f"{HOST}/etl/b:{tag}"}
+
+
+def test_a_second_run_builds_nothing_and_asks_once(world: World) -> None:
+    world.build()
+    world.registry.asked.clear()
+    world.builder.events.clear()
+    assert kinds(world.build()) == dict.fromkeys(NAMES, UpToDate)
+    assert world.registry.asked == ["published"]
+    assert world.builder.events == []
+
+
+def test_only_what_changed_and_what_is_based_on_it_is_built(world: World) -> None:
+    world.build()
+    (world.folder / "b/x").write_text("changed")
+    outcomes = world.build()
+    assert {name for name, outcome in outcomes.items() if isinstance(outcome, Built)} == {"b", "c"}
+    reasons = {name: outcome.reason for name, outcome in outcomes.items() if isinstance(outcome, Built)}
+    assert reasons == {"b": "x changed", "c": "based on b, which is rebuilt"}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_no_more_are_built_at_once_than_allowed_and_no_fewer_than_possible(world: World, at_once: int) -> None:
+    together = threading.Barrier(min(at_once, 2), timeout=10)
+
+    def meet(name: str) -> None:
+        if name in ("a", "b"):
+            together.wait()
+
+    world.builder.while_building = meet
+    world.build(at_once)
+    assert min(at_once, 2) <= world.builder.most_at_once <= at_once
+
+
+def test_when_one_fails_the_independent_ones_still_finish(world: World) -> None:
+    world.builder.broken = frozenset({"b"})
+    outcomes = world.build()
+    assert kinds(outcomes) == {"alone": Built, "base": Built, "a": Built, "b": Failed, "c": Skipped}
+    failed = outcomes["b"]
+    assert isinstance(failed, Failed)
+    assert "failed at: RUN false" in str(failed.error)
+    assert "it ended with code 1" in str(failed.error)
+    assert ("c", "skipped: its base b failed") in world.lines
+
+
+def test_when_a_base_fails_all_that_are_based_on_it_are_skipped(world: World) -> None:
+    world.builder.broken = frozenset({"base"})
+    assert kinds(world.build()) == {"alone": Built, "base": Failed, "a": Skipped, "b": Skipped, "c": Skipped}
+    world.builder.broken = frozenset()
+    outcomes = world.build()
+    assert kinds(outcomes) == {"alone": UpToDate, **dict.fromkeys(("base", "a", "b", "c"), Built)}
+
+
+def test_a_tag_that_somebody_else_pushed_meanwhile_is_used_and_said(world: World) -> None:
+    def other(name: str) -> None:
+        if name == "alone":
+            tag = world.builder.orders["alone"].image.rpartition(":")[2]
+            world.registry.tags["alone"][tag] = {}
+
+    world.builder.while_building = other
+    outcome = world.build()["alone"]
+    assert isinstance(outcome, Built)
+    assert not outcome.by_us
+    assert ("alone", "somebody else pushed this tag meanwhile; theirs is used") in world.lines
+
+
+def test_a_push_that_the_registry_does_not_know_of_is_a_failure(world: World) -> None:
+    world.builder.loses_pushes = True
+    failed = world.build()["alone"]
+    assert isinstance(failed, Failed)
+    assert "the registry does not have the tag" in failed.error.what
+
+
+def test_an_image_carries_standard_labels_and_what_it_was_made_from(world: World) -> None:
+    world.build()
+    labels = world.builder.orders["c"].labels
+    assert labels["org.opencontainers.image.title"] == "c"
+    assert labels["org.opencontainers.image.revision"] == "c0ffee"
+    assert labels["org.opencontainers.image.source"] == "codecommit::eu-west-1://etl"
+    assert labels["org.opencontainers.image.base.name"].startswith(f"{HOST}/etl/b:")
+    assert world.builder.orders["alone"].labels["org.opencontainers.image.base.name"] == "debian:12"
+    inputs = read_label(labels[LABEL])
+    assert inputs is not None
+    assert sorted(inputs.files) == ["Dockerfile", "container.toml", "x"]
+
+
+def test_no_label_is_left_to_be_inherited_from_the_base(world: World) -> None:
+    found = survey(world.folder, world.registry)
+    Build(world.builder, world.registry, lambda _name, _line: None, Origin(), Event()).run(found.plan, found.jobs(), 1)
+    assert set(world.builder.orders["a"].labels) == set(world.builder.orders["base"].labels)
+    assert world.builder.orders["a"].labels["org.opencontainers.image.revision"] == ""
+
+
+def test_the_build_is_given_what_the_tag_counts(world: World) -> None:
+    write(world.folder, {"a/.dockerignore": "secret", "a/secret": "1"})
+    world.build()
+    assert world.builder.contexts["a"] == [".dockerignore", "Dockerfile", "container.toml", "x"]
+
+
+def test_an_interrupt_stops_what_runs_and_is_passed_on(world: World) -> None:
+    def interrupted(_name: str) -> None:
+        raise KeyboardInterrupt
+
+    world.builder.while_building = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        world.build()
+    assert world.stop.is_set()
+
+
+def test_a_container_without_a_repository_is_planned_but_not_built(world: World) -> None:
+    del world.registry.tags["alone"]
+    found = survey(world.folder, world.registry)
+    assert found.plan.rebuilds[0].reasons == ("new container",)
+    with pytest.raises(PipelineError, match="no repository") as error:
+        found.jobs()
+    assert error.value.where == "alone"
+
+
+def outcomes() -> Iterable[Outcome]:
+    image = Image("sha256:1", 9)
+    return (
+        UpToDate("a", "t", image),
+        Built("b", "t", "x changed", image, 1.26),
+        Failed("c", "t", "x changed", PipelineError("no"), 2.0),
+        Skipped("d", "t", "based on c, which is rebuilt", "c"),
+        replace(Built("e", "t", "x changed", image, 0.0), by_us=False),
+    )
+
+
+def test_the_summary_is_one_line() -> None:
+    assert summary(tuple(outcomes())) == "2 built (b, e), 1 failed (c), 1 skipped (d), 1 up to date (a)"
+    assert summary(()) == "no containers"
+
+
+def test_images_json_has_an_entry_for_every_container() -> None:
+    document = images_document(tuple(outcomes()))
+    assert [entry["result"] for entry in document] == ["up to date", "built", "failed", "skipped", "built"]
+    assert document[1] == {
+        "name": "b",
+        "tag": "t",
+        "digest": "sha256:1",
+        "size": 9,
+        "result": "built",
+        "reason": "x changed",
+        "seconds": 1.3,
+    }
+    assert (document[2]["digest"], document[3]["reason"]) == (None, "its base c failed")

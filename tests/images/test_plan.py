@@ -1,0 +1,167 @@
+"""Which images are rebuilt, and in which words."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from pipeline.images.content import content_tag
+from pipeline.images.inputs import FileInput, Inputs
+from pipeline.images.plan import Image, Published, Rebuild, UpToDate, make_plan, missing
+from pipeline.images.record import LONGEST, differences, label, read_label
+from pipeline.images.report import plan_document, plan_lines
+
+A, B = "a" * 64, "b" * 64
+OLD = Inputs(
+    ("linux/amd64",),
+    arguments={"FLAVOUR": "slim"},
+    files={"Dockerfile": FileInput("file", A), "src/main.py": FileInput("file", A), "run.sh": FileInput("file", A)},
+)
+IMAGE = Image("sha256:1", 7)
+
+
+def recorded(inputs: Inputs) -> Inputs:
+    """What comes back from an image's label."""
+    value = label(inputs)
+    assert value is not None
+    found = read_label(value)
+    assert found is not None
+    return found
+
+
+def published(*tags: str, before: Inputs | None = None) -> Published:
+    return Published("host/x", dict.fromkeys(tags, IMAGE), newest=tags[-1] if tags else "", recorded=before)
+
+
+def reasons(inputs: Mapping[str, Inputs], has: Mapping[str, Published], name: str) -> tuple[str, ...]:
+    (verdict,) = (verdict for verdict in make_plan(inputs, has).verdicts if verdict.name == name)
+    return verdict.reasons if isinstance(verdict, Rebuild) else ()
+
+
+def files(**changes: FileInput | None) -> Inputs:
+    """OLD with other files; `__` stands for a slash, `_` for a dot."""
+    paths = {path.replace("__", "/").replace("_", "."): each for path, each in changes.items()}
+    merged: dict[str, FileInput | None] = {**OLD.files, **paths}
+    return replace(OLD, files={path: each for path, each in merged.items() if each})
+
+
+def test_content_that_the_registry_has_is_up_to_date() -> None:
+    tag = content_tag(OLD)
+    assert make_plan({"x": OLD}, {"x": published("other", tag)}).verdicts == (UpToDate("x", tag, IMAGE),)
+    assert make_plan({"x": OLD}, {"x": published(tag, "newer")}).verdicts == (UpToDate("x", tag, IMAGE),)
+
+
+DIFFERENCES = {
+    "src/main.py changed": files(src__main_py=FileInput("file", B)),
+    "src/more.py is new": files(src__more_py=FileInput("file", A)),
+    "src/main.py was removed": files(src__main_py=None),
+    "run.sh is now executable, was not executable": files(run_sh=FileInput("executable", A)),
+    "run.sh is now a link, was not executable": files(run_sh=FileInput("link", A)),
+    "target is now run, was the last stage": replace(OLD, target="run"),
+    "build argument FLAVOUR changed": replace(OLD, arguments={"FLAVOUR": "full"}),
+    "build argument FLAVOUR removed": replace(OLD, arguments={}),
+    "build argument X added": replace(OLD, arguments={**OLD.arguments, "X": ""}),
+    "platform linux/arm64 added": replace(OLD, platforms=("linux/amd64", "linux/arm64")),
+    "now based on base": replace(OLD, base=("base", "1")),
+}
+
+
+@pytest.mark.parametrize("words", DIFFERENCES)
+def test_each_difference_is_said_in_words(words: str) -> None:
+    base = replace(OLD, platforms=("linux/s390x",))
+    now = DIFFERENCES[words]
+    inputs = {"base": base, "x": now}
+    has = {"base": published(content_tag(base)), "x": published("0", before=recorded(OLD))}
+    assert reasons(inputs, has, "x") == (words,)
+
+
+def test_a_platform_that_goes_is_said() -> None:
+    assert differences(OLD, replace(OLD, platforms=())) == ("platform linux/amd64 removed",)
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        (Published("", {}), ("new container",)),
+        (published(), ("new container",)),
+        (published("0", before=recorded(OLD)), ("image is missing from the registry",)),
+        (published("0"), ("content changed; the newest image does not record from what",)),
+    ],
+    ids=["no repository", "no image", "the same inputs", "nothing recorded"],
+)
+def test_what_the_registry_has_decides_the_reason(has: Published, said: tuple[str, ...]) -> None:
+    assert reasons({"x": OLD}, {"x": has}, "x") == said
+
+
+BASED = replace(OLD, base=("base", "old"))
+
+
+@pytest.mark.parametrize(
+    ("base_is_there", "now", "said"),
+    [
+        (False, BASED, ("based on base, which is rebuilt",)),
+        (True, BASED, ("based on base, which changed",)),
+        (
+            False,
+            replace(files(src__main_py=FileInput("file", B)), base=("base", "new")),
+            ("src/main.py changed", "based on base, which is rebuilt"),
+        ),
+        (True, replace(OLD, base=None), ("no longer based on base",)),
+    ],
+)
+def test_a_base_is_a_reason(base_is_there: bool, now: Inputs, said: tuple[str, ...]) -> None:
+    base = replace(OLD, target="base")
+    tag = content_tag(base)
+    wanted = replace(now, base=("base", tag)) if now.base else now
+    has = {"base": published(tag) if base_is_there else published(), "x": published("0", before=recorded(BASED))}
+    assert reasons({"base": base, "x": wanted}, has, "x") == said
+
+
+def test_another_base_is_a_reason() -> None:
+    other = replace(OLD, target="other")
+    wanted = replace(OLD, base=("other", content_tag(other)))
+    has = {"other": published(content_tag(other)), "x": published("0", before=recorded(BASED))}
+    assert reasons({"other": other, "x": wanted}, has, "x") == ("based on other, was on base",)
+
+
+def test_a_base_that_is_gone_does_not_rebuild_what_is_there() -> None:
+    base = replace(OLD, target="base")
+    wanted = replace(OLD, base=("base", content_tag(base)))
+    has = {"base": published("0", before=recorded(base)), "x": published(content_tag(wanted))}
+    assert missing({"base": base, "x": wanted}, has) == ["base"]
+    assert [type(verdict) for verdict in make_plan({"base": base, "x": wanted}, has).verdicts] == [Rebuild, UpToDate]
+
+
+def test_a_table_names_a_few_reasons_and_json_all_of_them() -> None:
+    many = replace(OLD, files={f"{number}": FileInput("file", A) for number in range(9)})
+    plan = make_plan({"x": many}, {"x": published("0", before=recorded(replace(OLD, files={})))})
+    (line,) = plan_lines(plan)
+    assert line.endswith("0 is new, 1 is new, 2 is new, 3 is new and 5 more")
+    (entry,) = plan_document(plan)
+    assert (entry["verdict"], len(entry["reasons"])) == ("rebuild", 9)
+
+
+def test_values_of_build_arguments_stay_out_of_the_words() -> None:
+    said = differences(OLD, replace(OLD, arguments={"FLAVOUR": "hunter2"}))
+    assert "hunter2" not in " ".join(said)
+
+
+def test_a_label_survives_names_that_are_no_text() -> None:
+    odd = replace(OLD, files={"caf\udce9 ☕": FileInput("link", A)})
+    assert list(recorded(odd).files) == ["caf\udce9 ☕"]
+
+
+def test_a_label_that_would_not_fit_on_a_command_line_is_left_out() -> None:
+    files = {
+        f"{number:x}/{number * 7919:x}": FileInput("file", f"{number * 2654435761:064x}"[::-1])
+        for number in range(9000)
+    }
+    assert label(replace(OLD, files=files)) is None
+    few = label(replace(OLD, files=dict(list(files.items())[:2000])))
+    assert few is not None
+    assert len(few) < LONGEST
+
+
+@pytest.mark.parametrize("value", ["", "x", "eJwrAgAAAHkAeQ==", "e30="])
+def test_a_label_that_somebody_else_wrote_is_no_record(value: str) -> None:
+    assert read_label(value) is None
