@@ -71,7 +71,7 @@ class Schema:
         if name is None or not tags:
             return properties
         own = properties.get(name)
-        if self._kind(self.document["properties"][name]) == {"object"}:
+        if "array" not in self._kind(self.document["properties"][name]):
             return {**properties, name: {**tags, **(own or {})}}
         kept = {tag.get("Key") for tag in own or [] if isinstance(tag, Mapping)}
         added = [{"Key": key, "Value": value} for key, value in tags.items() if key not in kept]

@@ -76,6 +76,10 @@ class ResourceTypes:
                 f"type {', '.join(unknown)}"
             )
 
+    def all(self) -> list[Provider]:
+        """Every type, as what makes it, sorted."""
+        return [self._providers[kind] for kind in sorted(self._providers)]
+
     def provider(self, kind: str) -> Provider:
         """What makes, changes and deletes resources of a type."""
         return self._providers[kind]

@@ -1,8 +1,8 @@
 """CloudFormation's properties as the input of an API: the same tree under the API's own member names.
 
 `{"Volumes": [{"EFSVolumeConfiguration": …}]}` becomes `{"volumes": [{"efsVolumeConfiguration": …}]}`. The model in
-botocore decides: names match without regard to case, scalars become the declared kind, and JSON documents text where the
-API takes text. What the API does not know is an error that names it.
+botocore decides: names match without regard to case, scalars become the declared kind, and JSON documents text where
+the API takes text. What the API does not know is an error that names it.
 """
 
 import json
