@@ -1,0 +1,92 @@
+"""The ignore rules against Docker: what an engine really receives of a folder, tree by tree, pattern by pattern.
+
+The judge is an unmodified docker command, building an image of its context. The classic client stands in for
+BuildKit's, which has the same matcher but needs a plugin here; where the two differ, an exception with a wildcard, no
+case is made.
+"""
+
+import io
+import os
+import random
+import shutil
+import tarfile
+import uuid
+from pathlib import Path
+
+import pytest
+
+from pipeline.images.command_builder import docker_commands
+from pipeline.images.dockerignore import IGNORE_FILE, parse, sent_files
+from pipeline.localaws.machine.engine import Engine
+from pipeline.process import run
+from tests.images.folders import write
+
+CASES = 100
+NAMES = ("a", "b", "ab", "a.md", "B", "docs", ".git", "a+b", "{q}", "x y", "é", "#h")
+PATTERNS = ("*", "**", "a*", "*.md", "[ab]", "[^a]?*", "**b", "{*", r"\#h", *NAMES)
+
+
+def tree(chance: random.Random, depth: int = 0) -> dict[str, str]:
+    """Paths of a few files."""
+    files: dict[str, str] = {}
+    for name in chance.sample(NAMES, chance.randint(2, 6)):
+        if depth < 3 and chance.random() < 0.5:
+            files |= {f"{name}/{path}": "" for path in tree(chance, depth + 1)}
+        else:
+            files[name] = ""
+    return files
+
+
+def ignore_file(chance: random.Random) -> str:
+    lines = []
+    for _ in range(chance.randint(1, 4)):
+        exception = chance.random() < 0.35
+        parts = [chance.choice(NAMES if exception else PATTERNS) for _ in range(chance.choice((1, 1, 2, 2, 3)))]
+        before, after = ("! " if chance.random() < 0.2 else "!") if exception else "", chance.choice(("", "", "/", " "))
+        lines.append(before + chance.choice(("", "", "/", "./")) + "/".join(parts) + after)
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def classic_client(docker_engine: Engine) -> str:
+    """A docker command that sends the context itself, and is as new as the matcher we follow (2022)."""
+    environment = {"DOCKER_HOST": docker_engine.host}
+    new = [each for each in docker_commands(os.get_exec_path(), environment) if each.major >= 23]
+    if not new:
+        pytest.skip("needs a docker command of version 23 or newer")
+    return new[0].path
+
+
+def received(command: str, engine: Engine, context: Path) -> set[str]:
+    """The files of an image made of the whole context."""
+    image = f"pipeline-tests/{uuid.uuid4().hex}:1"
+    run(
+        [command, "build", "--quiet", f"--tag={image}", str(context)],
+        env={"DOCKER_HOST": engine.host, "DOCKER_BUILDKIT": "0"},
+    )
+    container = engine.client.containers.create(image, "none")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(container.get_archive("/context")[0]))) as tar:
+            return {member.name.partition("/")[2] for member in tar if not member.isdir()}
+    finally:
+        container.remove()
+        engine.client.images.remove(image, force=True)
+
+
+@pytest.mark.docker
+def test_the_engine_receives_exactly_the_files_we_count(
+    tmp_path: Path, docker_engine: Engine, classic_client: str
+) -> None:
+    chance = random.Random(20)  # noqa: S311 - the same cases in each run
+    partly = 0
+    for _ in range(CASES):
+        shutil.rmtree(tmp_path / "context", ignore_errors=True)
+        files, ignore = tree(chance), ignore_file(chance)
+        context = write(tmp_path / "context", {**files, "Dockerfile": "FROM scratch\nCOPY . /context/\n", "keep": ""})
+        # A context without a file cannot be copied: one always stays.
+        text = f"{ignore}!keep\n{IGNORE_FILE}\nDockerfile\n"
+        write(context, {IGNORE_FILE: text})
+        ours = {path for path, _ in sent_files(context, parse(text))}
+        assert received(classic_client, docker_engine, context) == ours, (text, sorted(files))
+        partly += 1 < len(ours) < len(files) + 1
+    assert partly > CASES / 4  # the cases mean something

@@ -1,0 +1,103 @@
+"""What is asked of ECR, in how many requests, and what its errors become."""
+
+import uuid
+from collections import Counter
+
+import boto3
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.images.plan import Published
+from pipeline.images.registry import EcrRegistry
+from pipeline.localaws.region import LocalRegion
+from tests.localaws.ecr.conftest import Registry as Pusher
+
+
+class Counted:
+    """A registry adapter whose API requests are counted by operation."""
+
+    def __init__(self, region: LocalRegion) -> None:
+        self.requests: Counter[str] = Counter()
+        self.prefix = uuid.uuid4().hex[:8]
+        session = boto3.Session("local", "local", region_name=region.region)
+        session.events.register("before-send.ecr", self._count)
+        self.registry = EcrRegistry(session, lambda container: f"{self.prefix}/{container}")
+        self.region = region
+
+    def _count(self, request: object, event_name: str, **_: object) -> None:
+        assert request
+        self.requests[event_name.rpartition(".")[2]] += 1
+
+    def create(self, *names: str) -> None:
+        for name in names:
+            self.region.client("ecr").create_repository(repositoryName=f"{self.prefix}/{name}")
+
+    def push(self, name: str, tag: str) -> str:
+        status, digest, answer = Pusher(self.region).login().push(f"{self.prefix}/{name}", tag, tag.encode())
+        assert status == 201, answer
+        return digest
+
+
+@pytest.fixture
+def counted(registry: LocalRegion, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", registry.endpoint)
+    return Counted(registry)
+
+
+def test_n_containers_take_n_plus_one_requests(counted: Counted) -> None:
+    names = ("a", "b", "c")
+    counted.create(*names)
+    digests = {name: counted.push(name, "one") for name in names}
+    found = counted.registry.published(names)
+    assert {name: each.images["one"].digest for name, each in found.items()} == digests
+    assert all(each.images["one"].size > 0 for each in found.values())
+    assert counted.requests == {"DescribeRepositories": 1, "DescribeImages": 3}
+
+
+def test_a_repositorys_address_and_its_newest_tag_are_known(counted: Counted) -> None:
+    counted.create("a")
+    counted.push("a", "one")
+    counted.push("a", "two")
+    found = counted.registry.published(["a"])["a"]
+    assert found.uri == f"{counted.region.endpoint.partition('://')[2]}/{counted.prefix}/a"
+    assert set(found.images) == {"one", "two"}
+    assert found.newest in ("one", "two")  # both within one second of the registry's clock
+
+
+def test_a_repository_without_images_and_one_that_does_not_exist_are_told_apart(counted: Counted) -> None:
+    counted.create("a")
+    found = counted.registry.published(["a", "gone"])
+    assert (bool(found["a"].uri), found["a"].images) == (True, {})
+    assert found["gone"] == Published("", {})
+
+
+def test_one_image_is_found_or_not(counted: Counted) -> None:
+    counted.create("a")
+    digest = counted.push("a", "one")
+    found = counted.registry.image("a", "one")
+    assert found is not None
+    assert found.digest == digest
+    assert counted.registry.image("a", "two") is None
+
+
+def test_an_image_that_records_nothing_has_no_inputs(counted: Counted) -> None:
+    counted.create("a")
+    counted.push("a", "one")
+    found = counted.registry.published(["a"])["a"]
+    assert counted.registry.recorded("a", found) is None
+    assert counted.registry.recorded("a", Published(found.uri, {})) is None
+
+
+def test_the_login_is_asked_for_once(counted: Counted) -> None:
+    assert counted.registry.login() == counted.registry.login()
+    assert counted.registry.login().server == counted.region.endpoint.partition("://")[2]
+    assert counted.requests == {"GetAuthorizationToken": 1}
+
+
+def test_a_registry_that_does_not_answer_is_a_sentence(registry: LocalRegion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    down = Counted(registry).registry
+    for ask in (lambda: down.published(["a"]), lambda: down.image("a", "t"), down.login):
+        with pytest.raises(PipelineError, match="cannot be asked"):
+            ask()
