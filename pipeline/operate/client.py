@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
-from pipeline.operate.executions import Action, Execution, execution_view
+from pipeline.operate.executions import Action, Execution, execution_view, telling
 
 if TYPE_CHECKING:
     import boto3
 
+READ_LINES = 100  # of a failed build's log, among which CodeBuild's own bookkeeping
 TAIL_LINES = 20  # of a failed build: what fits a screen together with the stages
 
 
@@ -84,8 +85,8 @@ class PipelineClient:
 
     def why(self, action: Action) -> Sequence[str]:
         """The last lines of why an action failed: its build's log, else CodePipeline's own message."""
-        lines = self.build_log(action.external_id, TAIL_LINES) if action.provider == "CodeBuild" else []
-        return lines or action.error.splitlines()
+        lines = self.build_log(action.external_id, READ_LINES) if action.provider == "CodeBuild" else []
+        return telling(lines)[-TAIL_LINES:] or action.error.splitlines()
 
     def build_log(self, build_id: str, most: int | None = None) -> list[str]:
         """The lines of a build's log, oldest first; only the last ones when `most` is given."""

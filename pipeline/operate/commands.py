@@ -12,7 +12,7 @@ from pipeline.console import out
 from pipeline.errors import EXIT_FAILED, PipelineError
 from pipeline.operate.client import PipelineClient
 from pipeline.operate.executions import Action, Execution
-from pipeline.operate.show import SHORT, advice, heading, reason_lines, stage_lines
+from pipeline.operate.show import SHORT, advice, heading, reason_lines, report_line, stage_lines
 from pipeline.operate.watch import Watcher
 
 _execution = click.option("--execution", "execution_id", metavar="ID", help="Which execution; the newest by default.")
@@ -112,12 +112,7 @@ def reports(execution_id: str | None, as_json: bool) -> None:
     if not found:
         out.print("no reports yet")
     for action, report in found:
-        summary = report.get("testSummary", {})
-        counts = summary.get("statusCounts", {})
-        passed, total = counts.get("SUCCEEDED", 0), summary.get("total", 0)
-        sign = "[good]✓[/]" if report["status"] == "SUCCEEDED" else "[bad]✗[/]"
-        group = report["reportGroupArn"].rpartition("/")[2]
-        out.print(f"{sign} {action.name}: {group}: {passed} of {total} passed")
+        out.print(f"{action.name}: {report_line(report)}")
         for case in client.failed_tests(report["arn"]):
             out.print(f"    [bad]✗[/] {case['name']}", markup=True)
             for line in case.get("message", "").splitlines():

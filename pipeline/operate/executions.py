@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 NOT_STARTED = "NotStarted"
+BOOKKEEPING = "[Container] "  # CodeBuild's own lines in a build's log begin so
+DID_NOT = "Command did not exit successfully"
 # CodePipeline's own words (botocore: PipelineExecutionStatus).
 RUNNING = ("InProgress", "Stopping")
 Category = Literal["Source", "Build", "Test", "Deploy", "Approval", "Invoke", "Compute"]
@@ -159,3 +161,11 @@ def _action(stage: str, declared: Mapping[str, Any], detail: Mapping[str, Any] |
 
 def _summary_of_failure(detail: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     return str(result.get("externalExecutionSummary", "")) if detail["status"] == "Failed" else ""
+
+
+def telling(log: Sequence[str]) -> list[str]:
+    """The lines of a build's log that say why it failed: what commands printed, and which one ended it.
+
+    CodeBuild runs the later phases of a failed build too, so that its bookkeeping covers the end of the log.
+    """
+    return [line for line in log if not line.startswith(BOOKKEEPING) or DID_NOT in line]

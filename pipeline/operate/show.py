@@ -1,6 +1,7 @@
 """An execution as lines of text, with Rich's markup."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.markup import escape
 
@@ -45,6 +46,17 @@ def reason_lines(action: Action, why: Sequence[str]) -> Iterator[str]:
     yield f"[bad]{action.stage} / {escape(action.name)} failed[/]"
     for line in why:
         yield f"    {escape(line)}"
+
+
+def report_line(report: Mapping[str, Any]) -> str:
+    """A CodeBuild report (botocore: Report) in one line: how many tests passed, or how much code they reached."""
+    sign = "[good]✓[/]" if report["status"] == "SUCCEEDED" else "[bad]✗[/]"
+    group = escape(report["reportGroupArn"].rpartition("/")[2])
+    if report.get("type") == "CODE_COVERAGE":
+        return f"{sign} {group}: {report['codeCoverageSummary']['lineCoveragePercentage']:.0f} % of lines"
+    summary = report.get("testSummary", {})
+    passed = summary.get("statusCounts", {}).get("SUCCEEDED", 0)
+    return f"{sign} {group}: {passed} of {summary.get('total', 0)} passed"
 
 
 def advice(execution: Execution) -> Iterator[str]:

@@ -32,6 +32,17 @@ CONTAINERS = (
     ),
     Container("report", Path("containers/report"), base="base"),
 )
+# Not the project's own, which a team changes as it likes: these tests are about the code, whatever cdk.json says.
+SETTINGS = {
+    "name": "etl",
+    "region": "eu-west-1",
+    "repository": "etl",
+    "airflow": {"version": "3.3.1"},
+    "environments": {
+        "dev": {"airflow_class": "mw1.small"},
+        "prod": {"airflow_class": "mw1.medium", "approval": True},
+    },
+}
 TAGS = {"base": "0" * 32, "load": "1" * 32, "report": "2" * 32}
 
 
@@ -69,10 +80,11 @@ class Assembly:
 def compose(
     outdir: Path, change: Mapping[str, Any] | None = None, containers: Sequence[Container] = CONTAINERS
 ) -> Assembly:
-    """The project's own cdk.json, with some settings changed, synthesized with cdk-nag."""
-    context = json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"]
-    settings = project_settings.parse({**context.pop("pipeline"), **(change or {})})
-    app = App(analytics_reporting=False, context=context, outdir=str(outdir))
+    """The app with some settings changed and the feature flags of the project's cdk.json, synthesized with cdk-nag."""
+    flags = json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    flags.pop("pipeline")
+    settings = project_settings.parse({**SETTINGS, **(change or {})})
+    app = App(analytics_reporting=False, context=flags, outdir=str(outdir))
     PipelineStack(
         app,
         settings,
@@ -97,7 +109,7 @@ def compose(
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    """The project as it stands in cdk.json, with three containers."""
+    """Two environments and three containers."""
     return compose(tmp_path_factory.mktemp("assembly"))
 
 

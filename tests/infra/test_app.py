@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.infra import place
 from pipeline.settings import parse
-from tests.infra.conftest import PROJECT
+from tests.infra.conftest import PROJECT, SETTINGS
 
 
 def run_app(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -51,37 +51,36 @@ def test_an_unknown_account_is_a_sentence_and_exit_code_2(tmp_path: Path) -> Non
 
 
 def test_this_project_is_synthesized_as_the_cdk_cli_does_it(tmp_path: Path) -> None:
-    context = json.dumps(json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"])
-    done = run_app(PROJECT, CDK_DEFAULT_ACCOUNT="123456789012", CDK_CONTEXT_JSON=context, CDK_OUTDIR=str(tmp_path))
+    context = json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    done = run_app(
+        PROJECT,
+        CDK_DEFAULT_ACCOUNT="123456789012",
+        CDK_CONTEXT_JSON=json.dumps(context),
+        CDK_OUTDIR=str(tmp_path),
+    )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "etl-pipeline.template.json").is_file()
+    stack = f"{context['pipeline']['name']}-pipeline"
+    assert (tmp_path / f"{stack}.template.json").is_file()
     assert {path.name for path in tmp_path.glob("assembly-*")} == {
-        "assembly-etl-pipeline-dev",
-        "assembly-etl-pipeline-prod",
+        f"assembly-{stack}-{environment}" for environment in context["pipeline"]["environments"]
     }
 
 
-SETTINGS = {
-    "name": "etl",
-    "region": "eu-west-1",
-    "repository": "etl",
-    "airflow": {"version": "3.3.1"},
-    "environments": {"dev": {}, "prod": {"account": "210987654321", "region": "us-east-1"}},
-}
+ELSEWHERE = {**SETTINGS, "environments": {"dev": {}, "prod": {"account": "210987654321", "region": "us-east-1"}}}
 
 
 def test_the_settings_account_goes_before_the_callers() -> None:
-    assert place.of_pipeline(parse({**SETTINGS, "account": "111111111111"}), "222222222222").account == "111111111111"
-    assert place.of_pipeline(parse(SETTINGS), "222222222222").account == "222222222222"
+    assert place.of_pipeline(parse({**ELSEWHERE, "account": "111111111111"}), "222222222222").account == "111111111111"
+    assert place.of_pipeline(parse(ELSEWHERE), "222222222222").account == "222222222222"
 
 
 def test_without_any_account_nothing_is_guessed() -> None:
     with pytest.raises(UsageError, match="account is not known"):
-        place.of_pipeline(parse(SETTINGS), None)
+        place.of_pipeline(parse(ELSEWHERE), None)
 
 
 def test_an_environment_is_where_the_pipeline_is_but_for_what_the_settings_say() -> None:
-    settings = parse(SETTINGS)
+    settings = parse(ELSEWHERE)
     pipeline = place.of_pipeline(settings, "222222222222")
     assert place.of_environment(settings, "dev", pipeline) == pipeline
     assert place.of_environment(settings, "prod", pipeline) == place.Place("210987654321", "us-east-1")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.operate.executions import Execution, execution_view
-from pipeline.operate.show import advice, heading, stage_lines
+from pipeline.operate.executions import Execution, execution_view, telling
+from pipeline.operate.show import advice, heading, report_line, stage_lines
 from pipeline.operate.watch import news
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -118,3 +118,34 @@ def test_news_is_what_ended_or_waits_since_the_last_look() -> None:
 def test_what_a_build_exported_is_kept() -> None:
     seen = view(tried("dev", "sync", "Succeeded"))
     assert [dict(action.variables) for action in seen.actions if action.variables] == [{"RELEASE": "r1"}]
+
+
+def test_of_a_failed_build_people_read_what_commands_said_and_which_one_ended_it() -> None:
+    log = [
+        "[Container] 2026/11/23 12:24:20.1 Running command pipeline test stacks",
+        "1 failed, 57 passed in 23.39s",
+        "[Container] 2026/11/23 12:24:24.4 Command did not exit successfully pipeline test stacks exit status 1",
+        "[Container] 2026/11/23 12:24:24.4 Phase complete: BUILD State: FAILED",
+    ]
+    assert telling(log) == log[1:3]
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (
+            {"status": "FAILED", "type": "TEST", "testSummary": {"total": 3, "statusCounts": {"SUCCEEDED": 2}}},
+            "[bad]✗[/] etl-dags: 2 of 3 passed",
+        ),
+        (
+            {
+                "status": "SUCCEEDED",
+                "type": "CODE_COVERAGE",
+                "codeCoverageSummary": {"lineCoveragePercentage": 87.4},
+            },
+            "[good]✓[/] etl-dags: 87 % of lines",
+        ),
+    ],
+)
+def test_a_report_is_one_line(report: dict[str, object], line: str) -> None:
+    assert report_line({"reportGroupArn": "arn:aws:codebuild:x:1:report-group/etl-dags", **report}) == line

@@ -47,11 +47,13 @@ class Repositories:
         return Git(path) if NAME.fullmatch(name) and path.is_dir() else None
 
     def create(self, name: str) -> Git:
-        """A repository of that name; what an earlier local AWS kept under it is still in it."""
+        """An empty repository of that name.
+
+        What an earlier local AWS kept under it goes: nobody knows that repository any more, and a pipeline created on
+        it would begin with a commit that was pushed in another life.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        known = self.open(name)
-        if known:
-            return known
+        self.delete(name)
         repository = Git.create_bare(self.folder / f"{name}.git", DEFAULT_BRANCH)
         repository.configure("http.receivepack", "true")
         # A clone made with --depth may push: CI systems make such clones.
