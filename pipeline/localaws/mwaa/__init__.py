@@ -1,1 +1,1 @@
-"""MWAA: environments as their API describes them. No Airflow runs behind them yet."""
+"""MWAA: each environment is a real Airflow of the version it asks for, in processes of its own."""
