@@ -1,9 +1,9 @@
 """The bucket as a release needs it: the port, and its values. `s3.py` is the adapter."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pipeline.errors import PipelineError
 
@@ -62,7 +62,7 @@ class Bucket(Protocol):
     def head(self, key: str) -> Written | None:
         """What S3 says of an object, or None when there is none."""
 
-    def put(self, key: str, content: bytes, sha256: str, *, expected: str | None = ANYTHING) -> Written:
+    def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = ANYTHING) -> Written:
         """Store an object.
 
         Args:
@@ -76,8 +76,20 @@ class Bucket(Protocol):
                 request, whose first answer got lost, is no conflict).
         """
 
-    def copy(self, key: str, version: str) -> Written:
-        """Make an earlier version of a key the current one, on the server."""
+    def copy(self, key: str, version: str, *, expected: str | None = ANYTHING) -> Written:
+        """Make an earlier version of a key the current one, on the server.
 
-    def delete(self, keys: Collection[str]) -> None:
-        """Delete keys: one request per 1,000. With versioning they can be restored."""
+        Raises:
+            ConflictError: As for `put`.
+        """
+
+    def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
+        """Delete keys: one request per 1,000. With versioning they can be restored. Keys that are gone are no error.
+
+        Args:
+            keys: What to delete.
+            expected: For some or all of them, the ETag they must have.
+
+        Raises:
+            ConflictError: A key has another ETag: someone changed it.
+        """

@@ -3,6 +3,9 @@
 import getpass
 import json
 import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +24,7 @@ from pipeline.release.execution import Environment
 from pipeline.release.mwaa import MwaaEnvironment
 from pipeline.release.record import ReleaseRecord
 from pipeline.release.s3 import S3Bucket
+from pipeline.release.tree import Tree, gather
 from pipeline.settings import load
 
 _environment = click.argument("environment")
@@ -53,6 +57,13 @@ class _Connection:
     environment: Environment
     bucket: S3Bucket
     images: deploy.FindImages
+
+
+@contextmanager
+def _gathering() -> Iterator["Future[Tree]"]:
+    """Read the working tree while AWS is being asked: neither waits for the other."""
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(gather, Path.cwd() / "dags")
 
 
 def _connect(name: str, *, verify: bool) -> _Connection:
@@ -109,9 +120,9 @@ def sync(
     """Publish the DAGs of this working tree to ENVIRONMENT, verify them in Airflow, record the release."""
     say = _Voice(as_json)
     origin = _origin(commit, by, lock_seconds)
-    connection = _connect(environment, verify=not no_verify)
-    tree = deploy.gather_tree(Path.cwd() / "dags", connection.deployment)
-    prepared = deploy.prepare(connection.bucket, tree, connection.deployment, connection.environment.keep)
+    with _gathering() as tree:
+        connection = _connect(environment, verify=not no_verify)
+        prepared = deploy.prepare(connection.bucket, tree.result, connection.deployment, connection.environment.keep)
     for line in show.plan_lines(prepared.plan, connection.environment.replacement):
         say.line(line)
     if dry_run:
@@ -196,10 +207,10 @@ def diff(environment: str, as_json: bool, commit: str | None) -> None:
     """Show what releasing this working tree to ENVIRONMENT would change."""
     say = _Voice(as_json)
     origin = _origin(commit, None)
-    connection = _connect(environment, verify=False)
-    tree = deploy.gather_tree(Path.cwd() / "dags", connection.deployment)
-    prepared = deploy.prepare(connection.bucket, tree, connection.deployment, connection.environment.keep)
-    found = dossier.compare(prepared.plan, tree.files, prepared.situation.current, origin.commit)
+    with _gathering() as tree:
+        connection = _connect(environment, verify=False)
+        prepared = deploy.prepare(connection.bucket, tree.result, connection.deployment, connection.environment.keep)
+    found = dossier.compare(prepared.plan, prepared.tree.files, prepared.situation.current, origin.commit)
     for line in dossier.text(found):
         say.line(line)
     say.end(found.document())

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from pipeline.release import expectation, lock, plan, release_file, rollback, situation, tree
+from pipeline.release import expectation, lock, plan, release_file, rollback, situation
 from pipeline.release.bucket import Bucket
 from pipeline.release.environment import Deployment
 from pipeline.release.execution import Environment, Order, carry_out
@@ -46,24 +46,27 @@ class Prepared:
     tree: Tree
 
 
-def gather_tree(dags: Path, deployment: Deployment) -> Tree:
-    """The working tree, with the `_release.json` of the deployed stacks."""
-    return tree.gather(dags, release_file.content(deployment))
+def prepare(bucket: Bucket, gathered: Callable[[], Tree], deployment: Deployment, keep: tuple[str, ...]) -> Prepared:
+    """Read the environment's state and decide.
 
-
-def prepare(bucket: Bucket, gathered: Tree, deployment: Deployment, keep: tuple[str, ...]) -> Prepared:
-    """Read the environment's state and decide."""
+    Args:
+        bucket: The environment's bucket.
+        gathered: Gives the working tree, once it is read; the `_release.json` of the deployed stacks is added here.
+        deployment: The deployed stacks.
+        keep: Globs of keys below `dags/` that are left alone.
+    """
     now = situation.read(bucket)
+    tree = gathered().with_release_file(release_file.content(deployment))
     decided = plan.decide(
         deployment.environment,
-        wanted=gathered.files,
-        parts=gathered.parts,
+        wanted=tree.files,
+        parts=tree.parts,
         tasks=deployment.task_definitions,
         record=now.current,
         listing=now.listing,
         keep=keep,
     )
-    return Prepared(now, decided, gathered)
+    return Prepared(now, decided, tree)
 
 
 def sync(
@@ -91,8 +94,12 @@ def sync(
             )
         except StalePlanError:
             tell("another release was made meanwhile: planning again")
-            prepared = prepare(environment.bucket, prepared.tree, deployment, environment.keep)
+            prepared = prepare(environment.bucket, partial(_same, prepared.tree), deployment, environment.keep)
     raise StalePlanError(f"other releases were quicker {_ATTEMPTS} times", mend="Run the command again.")
+
+
+def _same(tree: Tree) -> Tree:
+    return tree
 
 
 def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> tuple[Situation, ReleaseRecord, Plan]:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -61,8 +63,9 @@ def find(session: "boto3.Session", settings: Settings, environment: str, account
         PipelineError: A stack or an output is missing.
     """
     cloudformation = session.client("cloudformation")
-    airflow = _Stack(cloudformation, names.stack(settings, environment, "airflow"))
-    tasks = _Stack(cloudformation, names.stack(settings, environment, "tasks"))
+    stacks = [names.stack(settings, environment, part) for part in ("airflow", "tasks")]
+    with ThreadPoolExecutor(len(stacks)) as pool:
+        airflow, tasks = pool.map(partial(_Stack, cloudformation), stacks)
     return Deployment(
         environment=environment,
         account=account,

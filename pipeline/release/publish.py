@@ -35,9 +35,9 @@ def publish(
         for _, rows in groupby(plan.changes, key=lambda row: row.phase):
             alive()
             phase = list(rows)
-            keys = [row.key for row in phase if row.action is Action.DELETE]
-            if keys:
-                bucket.delete(keys)
+            expected = {row.key: row.expected for row in phase if row.action is Action.DELETE}
+            if expected:
+                bucket.delete(expected.keys(), expected)
             done |= _side_by_side(
                 pool, bucket, [row for row in phase if row.action is not Action.DELETE], contents, alive
             )
@@ -71,11 +71,12 @@ def _side_by_side(
 
 def _do(bucket: Bucket, row: Row, contents: Mapping[str, Source]) -> Written | None:
     if row.action is Action.RESTORE:
-        return bucket.copy(row.key, row.version)
+        return bucket.copy(row.key, row.version, expected=row.expected)
     if row.action is Action.ADOPT:
         return _adopt(bucket, row) if row.key in contents else None
     source = contents[row.key]
-    return bucket.put(row.key, source.read(), source.sha256, expected=row.expected)
+    with source.opened() as content:
+        return bucket.put(row.key, content, source.sha256, expected=row.expected)
 
 
 def _adopt(bucket: Bucket, row: Row) -> Written:

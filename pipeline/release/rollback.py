@@ -80,7 +80,9 @@ def _row(key: str, target: ReleaseRecord, listed: Listed | None, keep: Collectio
     if file is None:
         if key.endswith("/"):
             return Row(Action.LEAVE, key, "the console's marker of a folder")
-        return Row(Action.DELETE, key, f"not in {target.id}", phase=2 * highest + 2)
+        return Row(
+            Action.DELETE, key, f"not in {target.id}", phase=2 * highest + 2, expected=listed.etag if listed else ABSENT
+        )
     if listed is None:
         row = _restore(key, file, "missing now")
         return replace(row, phase=file.level)

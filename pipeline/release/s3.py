@@ -1,12 +1,13 @@
 """The bucket in S3, by boto3."""
 
 import base64
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +23,9 @@ _DELETES_PER_REQUEST = 1000
 # A conditional write lost to another one: 412; two at the very same time: 409; If-Match on a key that is gone: 404.
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
+_UNREAD = re.compile(
+    rb"<(LastModified|StorageClass|ChecksumAlgorithm|ChecksumType)>[^<]*</\1>|<Owner>.*?</Owner>", re.DOTALL
+)
 _EXPLAINED = {
     "NoSuchBucket": ("the bucket does not exist", "Deploy the environment's stacks first."),
     "AccessDenied": ("S3 denies access", "The release role needs the actions README.md lists under Releases."),
@@ -33,14 +37,29 @@ _EXPLAINED = {
 class S3Bucket:
     """See `bucket.Bucket`."""
 
-    def __init__(self, session: "boto3.Session", name: str) -> None:
+    def __init__(self, session: "boto3.Session", name: str, *, attempts: int = 5, timeout: float = 30) -> None:
+        """Connect.
+
+        Args:
+            session: In the release role.
+            name: The bucket's.
+            attempts: How often a request is sent when S3 is busy, broken or out of reach.
+            timeout: Seconds without a byte after which an attempt is given up.
+        """
         self.name = name
         self._s3 = session.client(
-            "s3", config=Config(max_pool_connections=PARALLEL, retries={"mode": "standard", "max_attempts": 5})
+            "s3",
+            config=Config(
+                max_pool_connections=PARALLEL,
+                connect_timeout=min(timeout, 10),
+                read_timeout=timeout,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+            ),
         )
         self._requests = 0
         self._lock = Lock()
         self._s3.meta.events.register("before-send.s3", self._sent)
+        self._s3.meta.events.register("before-parse.s3.ListObjectsV2", _shorten)
 
     def _sent(self, **_: Any) -> None:
         with self._lock:
@@ -95,11 +114,9 @@ class S3Bucket:
                 raise
             return self._written(key, answer["ETag"], answer.get("VersionId"))
 
-    def put(self, key: str, content: bytes, sha256: str, *, expected: str | None = ANYTHING) -> Written:
+    def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = ANYTHING) -> Written:
         """Store an object; see `bucket.Bucket`."""
-        condition: dict[str, Any] = {}
-        if expected is not ANYTHING:
-            condition = {"IfNoneMatch": "*"} if expected == ABSENT else {"IfMatch": f'"{expected}"'}
+        condition = _condition(expected)
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with self._explained(key):
             try:
@@ -117,7 +134,7 @@ class S3Bucket:
                 return self._unless_ours(key, checksum)
             return self._written(key, answer["ETag"], answer.get("VersionId"))
 
-    def _unless_ours(self, key: str, checksum: str) -> Written:
+    def _unless_ours(self, key: str, checksum: str | None) -> Written:
         """A conflict, or our own earlier attempt whose answer got lost: then the object has the very content."""
         try:
             now = self._s3.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
@@ -125,39 +142,55 @@ class S3Bucket:
             if _code(error) not in _MISSING:
                 raise
         else:
-            if now.get("ChecksumSHA256") == checksum:
+            if checksum and now.get("ChecksumSHA256") == checksum:
                 return self._written(key, now["ETag"], now.get("VersionId"))
-        raise ConflictError(
-            "someone else changed it meanwhile", where=f"s3://{self.name}/{key}", mend="Run the command again."
-        )
+        raise _conflict(f"s3://{self.name}/{key}")
 
-    def copy(self, key: str, version: str) -> Written:
+    def copy(self, key: str, version: str, *, expected: str | None = ANYTHING) -> Written:
         """Make an earlier version of a key the current one, on the server."""
         with self._explained(key):
             source: Any = {"Bucket": self.name, "Key": key, "VersionId": version}
+            condition = _condition(expected)
             try:
-                answer = self._s3.copy_object(Bucket=self.name, Key=key, CopySource=source)
+                answer = self._s3.copy_object(Bucket=self.name, Key=key, CopySource=source, **condition)
             except ClientError as error:
-                if _code(error) in _MISSING:
+                if _code(error) in _MISSING and self._checksum(key, version) is None:
                     raise PipelineError(
                         f"version {version} of it is gone, so it cannot be restored",
                         where=f"s3://{self.name}/{key}",
                         mend="Deploy the commit of that release again.",
                     ) from None
-                raise
+                if not condition or _code(error) not in _CONFLICTS:
+                    raise
+                return self._unless_ours(key, self._checksum(key, version))
             return self._written(key, answer["CopyObjectResult"]["ETag"], answer.get("VersionId"))
 
-    def delete(self, keys: Collection[str]) -> None:
-        """Delete keys: one request per 1,000."""
+    def _checksum(self, key: str, version: str) -> str | None:
+        try:
+            return self._s3.head_object(Bucket=self.name, Key=key, VersionId=version, ChecksumMode="ENABLED").get(
+                "ChecksumSHA256", ""
+            )
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            raise
+
+    def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
+        """Delete keys: one request per 1,000; see `bucket.Bucket`."""
+        conditions = expected or {}
         for batch in _batches(sorted(keys)):
             with self._explained(batch[0]):
-                objects: Any = [{"Key": key} for key in batch]
+                objects: Any = [
+                    {"Key": key, "ETag": conditions[key]} if key in conditions else {"Key": key} for key in batch
+                ]
                 answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):
-                raise PipelineError(
-                    f"S3 did not delete it: {failed.get('Code')}: {failed.get('Message')}",
-                    where=f"s3://{self.name}/{failed.get('Key')}",
-                )
+                code, where = failed.get("Code", ""), f"s3://{self.name}/{failed.get('Key')}"
+                if code in _MISSING:
+                    continue  # our own earlier attempt, whose answer got lost
+                if code in _CONFLICTS:
+                    raise _conflict(where)
+                raise PipelineError(f"S3 did not delete it: {code}: {failed.get('Message')}", where=where)
 
     def _written(self, key: str, etag: str, version: str | None) -> Written:
         if not version or version == "null":
@@ -178,6 +211,21 @@ class S3Bucket:
             raise PipelineError(f"{what}: {error}", where=where, mend=mend) from None
         except BotoCoreError as error:
             raise PipelineError(f"S3 cannot be reached: {error}", where=where) from None
+
+
+def _condition(expected: str | None) -> dict[str, Any]:
+    if expected is ANYTHING:
+        return {}
+    return {"IfNoneMatch": "*"} if expected == ABSENT else {"IfMatch": f'"{expected}"'}
+
+
+def _conflict(where: str) -> ConflictError:
+    return ConflictError("someone else changed it meanwhile", where=where, mend="Run the command again.")
+
+
+def _shorten(response_dict: dict[str, Any], **_: Any) -> None:
+    """Take out of a listing what nobody here reads: to parse its times alone would be half of a sync's work."""
+    response_dict["body"] = _UNREAD.sub(b"", response_dict["body"])
 
 
 def _code(error: ClientError) -> str:

@@ -1,6 +1,7 @@
 """The state of an environment that a plan is made from: who is releasing, what is current, what is in the bucket."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
@@ -38,8 +39,11 @@ def read(bucket: Bucket) -> Situation:
             where=f"s3://{bucket.name}",
             mend="Switch versioning on: MWAA demands it, and the environment's stack does it.",
         )
-    current = read_record(bucket, seen.pointer.release) if seen.pointer.release else None
-    return Situation(seen, current, bucket.listing(DAGS_PREFIX))
+    # After the pointer, not beside it: a listing older than the pointer would show the release before as hand edits.
+    with ThreadPoolExecutor(1) as beside:
+        listing = beside.submit(bucket.listing, DAGS_PREFIX)
+        current = read_record(bucket, seen.pointer.release) if seen.pointer.release else None
+        return Situation(seen, current, listing.result())
 
 
 def read_record(bucket: Bucket, release: str) -> ReleaseRecord:

@@ -12,9 +12,12 @@ What is shipped: every file below `dags/`, except
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from pipeline.errors import PipelineError
 from pipeline.names import RELEASE_FILE
@@ -31,6 +34,8 @@ PART_KEYS: dict[PartName, str] = {
 _TAKEN_OUT = frozenset({"requirements.txt", "startup.sh", "plugins", PurePosixPath(RELEASE_FILE).name})
 _LONGEST_KEY = 1024  # bytes of UTF-8 (S3 user guide, object keys)
 _CHUNK = 1 << 20
+_LARGE = 8 << 20  # bytes: larger files are not held in memory, of which a build has little
+_UNTRUSTED = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,30 @@ class Source:
         Raises:
             PipelineError: The file is not what it was when its checksum was taken.
         """
-        content = self.path.read_bytes() if self.path is not None else self.content or b""
+        content = _bytes(self.path) if self.path is not None else self.content or b""
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise PipelineError(
-                "the file changed while it was being published",
-                where=str(self.path),
-                mend="Run the command again.",
-            )
+            raise self._changed()
         return content
+
+    @contextmanager
+    def opened(self) -> Iterator["bytes | BinaryIO"]:
+        """The content to upload: small ones from memory, large ones as the open file.
+
+        Raises:
+            PipelineError: The file is not what it was when its checksum was taken.
+        """
+        if self.path is None or self.size <= _LARGE:
+            yield self.read()
+            return
+        if _from_disk(self.key, self.path).sha256 != self.sha256:
+            raise self._changed()
+        with self.path.open("rb") as file:
+            yield file
+
+    def _changed(self) -> PipelineError:
+        return PipelineError(
+            "the file changed while it was being published", where=str(self.path), mend="Run the command again."
+        )
 
 
 @dataclass(frozen=True)
@@ -85,27 +106,20 @@ class Tree:
     parts: dict[PartName, Source]
     imports: dict[str, frozenset[str]]
 
+    def with_release_file(self, content: bytes) -> "Tree":
+        """The tree and the `_release.json` of the environment it goes to."""
+        return replace(self, files=dict(sorted({**self.files, RELEASE_FILE: generated(RELEASE_FILE, content)}.items())))
+
 
 def generated(key: str, content: bytes, level: int = 0) -> Source:
     """Content that exists in memory only."""
-    return Source(
-        key=key,
-        sha256=hashlib.sha256(content).hexdigest(),
-        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        size=len(content),
-        level=level,
-        content=content,
-    )
+    return _from_memory(key, content, level, None)
 
 
-def gather(dags: Path, release_file: bytes) -> Tree:
+def gather(dags: Path) -> Tree:
     """Read the DAG folder.
 
     Levels: 0 are files that are read, not imported (`_release.json`, SQL, YAML); Python starts at 1, imports first.
-
-    Args:
-        dags: The project's `dags` folder.
-        release_file: The content of `_release.json`.
 
     Raises:
         PipelineError: The folder is missing, a file cannot be read, a name cannot be a key, or a link leads outside.
@@ -115,14 +129,15 @@ def gather(dags: Path, release_file: bytes) -> Tree:
             "the DAG folder does not exist", where=str(dags), mend="Run the command in the project's folder."
         )
     paths = {relative: path for relative, path in _walk(dags, "") if relative.split("/")[0] not in _TAKEN_OUT}
-    graph = imports_of({name: path.read_bytes() for name, path in paths.items() if name.endswith(".py")})
+    python = {name: _bytes(path) for name, path in paths.items() if name.endswith(".py")}
+    graph = imports_of(python)
     level = levels(graph)
     files = {
-        source.key: source
+        DAGS_PREFIX + name: _from_memory(DAGS_PREFIX + name, python[name], level[name] + 1, path)
+        if name in python
+        else _from_disk(DAGS_PREFIX + name, path)
         for name, path in paths.items()
-        for source in [_source(DAGS_PREFIX + name, path, level[name] + 1 if name in level else 0)]
     }
-    files[RELEASE_FILE] = generated(RELEASE_FILE, release_file)
     return Tree(files=dict(sorted(files.items())), parts=_parts(dags), imports=graph)
 
 
@@ -132,7 +147,7 @@ def _parts(dags: Path) -> dict[PartName, Source]:
     for name in single_files:
         path = dags / PART_KEYS[name]
         if path.exists():
-            parts[name] = _source(PART_KEYS[name], _inside(path, dags))
+            parts[name] = _from_disk(PART_KEYS[name], _inside(path, dags))
     plugins = dags / "plugins"
     if plugins.is_dir() and (members := dict(_walk(plugins, ""))):
         parts["plugins"] = generated(PART_KEYS["plugins"], zip_folder(members))
@@ -189,7 +204,7 @@ def _checked(relative: str, path: Path) -> str:
         raise PipelineError("the name is not valid UTF-8, so it cannot be an S3 key", where=repr(str(path))) from None
     if len(encoded) > _LONGEST_KEY:
         raise PipelineError(f"the name is longer than {_LONGEST_KEY} bytes, the most S3 takes", where=str(path))
-    if any(ord(sign) < ord(" ") or sign in "\x7f\\" for sign in relative):
+    if _UNTRUSTED.search(relative):
         raise PipelineError(
             "the name holds a control character or a backslash, which MWAA's copy cannot be trusted with",
             where=repr(str(path)),
@@ -198,7 +213,27 @@ def _checked(relative: str, path: Path) -> str:
     return relative
 
 
-def _source(key: str, path: Path, level: int = 0) -> Source:
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _from_memory(key: str, content: bytes, level: int, path: Path | None) -> Source:
+    return Source(
+        key=key,
+        sha256=hashlib.sha256(content).hexdigest(),
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        size=len(content),
+        level=level,
+        path=path,
+        content=None if path else content,
+    )
+
+
+def _from_disk(key: str, path: Path) -> Source:
+    """A file of any size, never held in memory."""
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     try:
         with path.open("rb") as file:
@@ -207,5 +242,9 @@ def _source(key: str, path: Path, level: int = 0) -> Source:
                 md5.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise PipelineError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
-    return Source(key=key, sha256=sha256.hexdigest(), md5=md5.hexdigest(), size=size, level=level, path=path)
+        raise _unreadable(path, error) from None
+    return Source(key=key, sha256=sha256.hexdigest(), md5=md5.hexdigest(), size=size, path=path)
+
+
+def _unreadable(path: Path, error: OSError) -> PipelineError:
+    return PipelineError(f"the file cannot be read: {error.strerror}", where=str(path))

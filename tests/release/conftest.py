@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -185,15 +186,26 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "pipeline", *arguments]
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.command(*arguments), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            self.command(*arguments),
+            cwd=self.folder,
+            env=_variables() | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """The real command, in a process of its own."""
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, check=False, timeout=120
+            self.command(*arguments),
+            cwd=self.folder,
+            env=_variables() | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     def sync(self, *arguments: str, commit: str = "c0ffee1", code: int = 0) -> str:
@@ -217,6 +229,12 @@ class Project:
 
     def json(self, key: str) -> Any:
         return json.loads(self.aws.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+
+def _variables() -> dict[str, str]:
+    """This process's own, but with compiled modules kept: a command starts in half the time."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "pipeline-tests-compiled"))}
 
 
 def _template(outputs: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from pipeline.release.lock import hold
 from pipeline.release.plan import EMPTY_PARTS, Plan
 from pipeline.release.record import ReleaseRecord
 from pipeline.release.s3 import S3Bucket
+from pipeline.release.tree import gather
 from pipeline.release.verify import Patience
 from tests.release.conftest import Aws
 from tests.release.fakes import FakeAirflow, FakeMwaa
@@ -47,8 +48,7 @@ class World:
 
     def prepare(self) -> deploy.Prepared:
         deployed = deployment(self.bucket.name, self.revision)
-        tree = deploy.gather_tree(self.folder, deployed)
-        return deploy.prepare(self.bucket, tree, deployed, self.keep)
+        return deploy.prepare(self.bucket, lambda: gather(self.folder), deployed, self.keep)
 
     def finish(self, prepared: deploy.Prepared, origin: Origin = ORIGIN) -> ReleaseRecord:
         return deploy.sync(

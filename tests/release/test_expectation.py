@@ -12,7 +12,7 @@ NOTHING = Seen({}, {})
 
 
 def expected(folder: Path, before: Seen = NOTHING, recorded: dict[str, str] | None = None) -> Expectation:
-    gathered = tree.gather(folder, b"{}")
+    gathered = tree.gather(folder).with_release_file(b"{}")
     record = release({f"dags/{name}": file_record(text) for name, text in (recorded or {}).items()})
     listing = {f"dags/{name}": listed(text) for name, text in (recorded or {}).items()}
     decided = plan.decide("dev", wanted=gathered.files, parts={}, tasks={}, record=record, listing=listing)

@@ -1,6 +1,7 @@
 """The lock against moto's S3."""
 
 from datetime import timedelta
+from typing import BinaryIO
 
 import pytest
 
@@ -131,7 +132,7 @@ class BrokenBucket(S3Bucket):
     def __init__(self, real: S3Bucket) -> None:
         self.__dict__ |= real.__dict__
 
-    def put(self, key: str, content: bytes, sha256: str, *, expected: str | None = None):  # type: ignore[no-untyped-def]
+    def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = None):  # type: ignore[no-untyped-def]
         if self.broken:
             raise PipelineError("S3 is gone")
         return super().put(key, content, sha256, expected=expected)

@@ -103,6 +103,45 @@ def test_a_thousand_keys_are_deleted_by_one_request(aws: Aws, bucket: S3Bucket) 
     assert bucket.listing("dags/") == {}
 
 
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("PreconditionFailed", "someone else changed it meanwhile"),
+        ("NoSuchKey", ""),
+        ("AccessDenied", "did not delete it"),
+    ],
+)
+def test_a_key_that_could_not_be_deleted_is_judged_by_its_own_error(
+    aws: Aws, bucket: S3Bucket, code: str, outcome: str
+) -> None:
+    body = f"<DeleteResult><Error><Key>dags/a.py</Key><Code>{code}</Code><Message>no</Message></Error></DeleteResult>"
+    aws.before = lambda _: Response(body, content_type="application/xml")
+    if not outcome:
+        bucket.delete(["dags/a.py"], {"dags/a.py": "etag"})
+        return
+    with pytest.raises(PipelineError, match=outcome) as error:
+        bucket.delete(["dags/a.py"], {"dags/a.py": "etag"})
+    assert error.value.where == f"s3://{bucket.name}/dags/a.py"
+
+
+@pytest.mark.parametrize("status", [412, 409])
+def test_a_copy_that_lost_to_another_write_is_a_conflict(aws: Aws, bucket: S3Bucket, status: int) -> None:
+    one, two = put(bucket, "k", b"one"), put(bucket, "k", b"two")
+    code = "PreconditionFailed" if status == 412 else "ConditionalRequestConflict"
+    body = f"<Error><Code>{code}</Code></Error>"
+    aws.before = Once(lambda sent: sent.method == "PUT", Response(body, status=status, content_type="application/xml"))
+    with pytest.raises(ConflictError):
+        bucket.copy("k", one.version, expected=two.etag)
+
+
+def test_a_copy_whose_answer_got_lost_is_no_conflict(aws: Aws, bucket: S3Bucket) -> None:
+    one, two = put(bucket, "k", b"one"), put(bucket, "k", b"two")
+    body = "<Error><Code>PreconditionFailed</Code></Error>"
+    # moto does not enforce conditions of a copy: this is what S3 would say to the second attempt
+    aws.after = Once(lambda sent: sent.method == "PUT", Response(body, status=412, content_type="application/xml"))
+    assert bucket.copy("k", one.version, expected=two.etag) == bucket.head("k")
+
+
 def test_without_versions_a_write_is_an_error(aws: Aws) -> None:
     make_bucket(aws, "unversioned-bucket", versioned=False)
     plain = S3Bucket(aws.session(), "unversioned-bucket")

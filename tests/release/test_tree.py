@@ -13,7 +13,7 @@ from tests.release.values import write
 
 
 def keys(folder: Path) -> set[str]:
-    return set(gather(folder, b"{}").files)
+    return set(gather(folder).with_release_file(b"{}").files)
 
 
 def test_everything_airflow_needs_is_shipped(tmp_path: Path) -> None:
@@ -54,28 +54,28 @@ def test_a_name_is_special_only_in_its_place(tmp_path: Path, name: str) -> None:
 
 def test_the_release_file_comes_from_the_stacks_not_from_the_folder(tmp_path: Path) -> None:
     write(tmp_path, {"_release.json": "somebody's own"})
-    assert gather(tmp_path, b"the real one").files["dags/_release.json"].read() == b"the real one"
+    assert gather(tmp_path).with_release_file(b"the real one").files["dags/_release.json"].read() == b"the real one"
 
 
 def test_checksums_are_those_of_the_content(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "x = 1\n", "empty.sql": ""})
-    file = gather(tmp_path, b"").files["dags/a.py"]
+    file = gather(tmp_path).files["dags/a.py"]
     assert file.sha256 == hashlib.sha256(b"x = 1\n").hexdigest()
     assert file.md5 == hashlib.md5(b"x = 1\n").hexdigest()  # noqa: S324 - what S3 shows
     assert file.size == 6
-    assert gather(tmp_path, b"").files["dags/empty.sql"].size == 0
+    assert gather(tmp_path).files["dags/empty.sql"].size == 0
 
 
 def test_files_are_published_after_what_they_import_and_read(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "import helper", "helper.py": "", "q.sql": ""})
-    level = {key: file.level for key, file in gather(tmp_path, b"").files.items()}
+    level = {key: file.level for key, file in gather(tmp_path).with_release_file(b"").files.items()}
     assert level == {"dags/_release.json": 0, "dags/q.sql": 0, "dags/helper.py": 1, "dags/a.py": 2}
 
 
 def test_a_link_within_the_folder_is_its_content(tmp_path: Path) -> None:
     write(tmp_path, {"real.sql": "select"})
     (tmp_path / "link.sql").symlink_to("real.sql")
-    assert gather(tmp_path, b"").files["dags/link.sql"].read() == b"select"
+    assert gather(tmp_path).files["dags/link.sql"].read() == b"select"
 
 
 @pytest.mark.parametrize("target", ["../secret", "/etc/hostname", "nowhere", "link"])
@@ -83,7 +83,7 @@ def test_a_link_out_of_the_folder_or_to_nothing_is_refused(tmp_path: Path, targe
     write(tmp_path, {"dags/a.py": "", "secret": "s"})
     (tmp_path / "dags/link").symlink_to(target)
     with pytest.raises(PipelineError) as error:
-        gather(tmp_path / "dags", b"")
+        gather(tmp_path / "dags")
     assert error.value.where.endswith("dags/link")
 
 
@@ -91,7 +91,7 @@ def test_a_link_to_a_folder_is_refused(tmp_path: Path) -> None:
     write(tmp_path, {"sub/a.py": ""})
     (tmp_path / "again").symlink_to("sub")
     with pytest.raises(PipelineError, match="links to folders"):
-        gather(tmp_path, b"")
+        gather(tmp_path)
 
 
 def test_names_with_spaces_and_letters_beyond_ascii_are_fine(tmp_path: Path) -> None:
@@ -101,28 +101,28 @@ def test_names_with_spaces_and_letters_beyond_ascii_are_fine(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["a\nb.py", "a\\b.py", "\x7f.py"])
 def test_a_name_that_cannot_be_trusted_to_be_copied_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(PipelineError, match="control character or a backslash"):
-        gather(write(tmp_path, {name: ""}), b"")
+        gather(write(tmp_path, {name: ""}))
 
 
 def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9.py")).write_text("")
     with pytest.raises(PipelineError, match="not valid UTF-8"):
-        gather(tmp_path, b"")
+        gather(tmp_path)
 
 
 def test_a_name_longer_than_s3_takes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="longer than 1024 bytes"):
-        gather(write(tmp_path, {f"{'d' * 250}/{'e' * 250}/{'f' * 250}/{'g' * 250}/{'h' * 50}.py": ""}), b"")
+        gather(write(tmp_path, {f"{'d' * 250}/{'e' * 250}/{'f' * 250}/{'g' * 250}/{'h' * 50}.py": ""}))
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="does not exist"):
-        gather(tmp_path / "dags", b"")
+        gather(tmp_path / "dags")
 
 
 def test_a_file_that_changes_while_it_is_published_is_noticed(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "one"})
-    file = gather(tmp_path, b"").files["dags/a.py"]
+    file = gather(tmp_path).files["dags/a.py"]
     write(tmp_path, {"a.py": "two"})
     with pytest.raises(PipelineError, match="changed while it was being published"):
         file.read()
@@ -130,7 +130,7 @@ def test_a_file_that_changes_while_it_is_published_is_noticed(tmp_path: Path) ->
 
 def test_parts_are_taken_from_the_folder(tmp_path: Path) -> None:
     write(tmp_path, {"requirements.txt": "pandas\n", "startup.sh": "true\n", "plugins/sub/p.py": "p"})
-    parts = gather(tmp_path, b"").parts
+    parts = gather(tmp_path).parts
     assert {name: part.key for name, part in parts.items()} == {
         "requirements": "requirements.txt",
         "startup": "startup.sh",
@@ -142,7 +142,7 @@ def test_parts_are_taken_from_the_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_parts_has_none(tmp_path: Path) -> None:
     (tmp_path / "plugins").mkdir()
-    assert gather(tmp_path, b"").parts == {}
+    assert gather(tmp_path).parts == {}
 
 
 def test_the_plugins_are_the_same_after_a_fresh_checkout(tmp_path: Path) -> None:
@@ -150,15 +150,15 @@ def test_the_plugins_are_the_same_after_a_fresh_checkout(tmp_path: Path) -> None
         write(tmp_path / place, {"plugins/b.py": "b", "plugins/a.py": "a"})
         os.utime(tmp_path / place / "plugins/a.py", (time, time))
     (tmp_path / "two/plugins/b.py").chmod(0o600)
-    one, two = (gather(tmp_path / place, b"").parts["plugins"] for place in ("one", "two"))
+    one, two = (gather(tmp_path / place).parts["plugins"] for place in ("one", "two"))
     assert one.sha256 == two.sha256
 
 
 def test_an_executable_plugin_is_another_plugin(tmp_path: Path) -> None:
     write(tmp_path, {"plugins/run.sh": "x"})
-    before = gather(tmp_path, b"").parts["plugins"].sha256
+    before = gather(tmp_path).parts["plugins"].sha256
     (tmp_path / "plugins/run.sh").chmod(0o755)
-    assert gather(tmp_path, b"").parts["plugins"].sha256 != before
+    assert gather(tmp_path).parts["plugins"].sha256 != before
 
 
 def test_the_empty_zip_is_one() -> None:
