@@ -1,21 +1,29 @@
 """ECS's API for tasks; clusters and task definitions stay with moto, which keeps them well."""
 
+import json
+import logging
 import threading
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from botocore.exceptions import ClientError
 from docker import DockerClient
 
-from pipeline.localaws.ecs.launch import LaunchError, launches
-from pipeline.localaws.ecs.runner import LABEL, TaskRunner
-from pipeline.localaws.ecs.task import ContainerState, Task
+from pipeline.localaws.ecs import admission
+from pipeline.localaws.ecs.containers import ENGINE_ERRORS, Containers
+from pipeline.localaws.ecs.launch import LaunchError, plan
+from pipeline.localaws.ecs.records import TaskRecords
+from pipeline.localaws.ecs.runner import HURRIED_SECONDS, TaskRunner
+from pipeline.localaws.ecs.surroundings import Surroundings, last_part
+from pipeline.localaws.ecs.task import Task
 from pipeline.localaws.events import EventBus
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.service import Call, Document, Service, ServiceError
 
-STOPPED_TASKS_KEPT = 500  # AWS shows stopped tasks for about an hour; a count is kinder to a laptop's debugging
+log = logging.getLogger(__name__)
+
+_PAGE: Final = 100  # ListTasks' most and default
+_END_SECONDS: Final = HURRIED_SECONDS + 20.0
 
 
 class Ecs(Service):
@@ -36,132 +44,213 @@ class Ecs(Service):
         super().__init__(region)
         self._docker = docker
         self._image_reference = image_reference
-        self._tasks: dict[str, Task] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        self._records = TaskRecords(region.folder / "ecs")
+        self._running: dict[str, tuple[Task, threading.Thread]] = {}
+        self._tokens: dict[str, tuple[Document, list[str]]] = {}
         self._lock = threading.Lock()
+        self._closed = False
         self._bus = EventBus(region)
+        self._surroundings = Surroundings(region)
 
     def start(self) -> None:
-        """Remove the containers that an earlier, killed local AWS left."""
-        for container in self._docker().containers.list(all=True, filters={"label": f"{LABEL}={self.region.folder}"}):
-            container.remove(force=True)
+        """Say of the tasks of a server that was killed that they have ended, and remove their containers."""
+        for task in self._records.load():
+            log.warning("task %s: %s", task["taskArn"], task["stoppedReason"])
+        for container in self._containers().ours():
+            container.remove(force=True, v=True)
 
     def stop(self) -> None:
-        """Stop every task and wait until its containers are gone."""
+        """Stop every task, with little patience, and wait until its containers are gone."""
         with self._lock:
-            tasks, threads = list(self._tasks.values()), list(self._threads.values())
-        for task in tasks:
-            task.ask_to_stop("UserInitiated", "the local AWS is going down")
-        for thread in threads:
-            thread.join()
+            self._closed = True
+            running = list(self._running.values())
+        for task, _ in running:
+            task.hurry.set()
+            task.ask_to_stop("TerminationNotice", "The local AWS is going down.")
+        for _, thread in running:
+            thread.join(HURRIED_SECONDS + 1)
+        try:
+            # A container that was being stopped before, with all its time, would keep us from going.
+            for container in self._containers().ours():
+                container.remove(force=True, v=True)
+        except ENGINE_ERRORS as error:
+            log.warning("the containers of tasks were not removed: %s", error)
+        for _, thread in running:
+            thread.join(_END_SECONDS)
 
     def run_task(self, request: Document, call: Call) -> Document:
         """Start one or more tasks on Fargate."""
-        cluster = self._cluster(request.get("cluster", "default"))
-        definition = self._definition(request["taskDefinition"])
-        if request.get("launchType", "FARGATE") != "FARGATE":
-            raise ServiceError("InvalidParameterException", "the local AWS runs tasks on FARGATE only")
-        if definition.get("networkMode") == "awsvpc" and "networkConfiguration" not in request:
-            raise ServiceError(
-                "InvalidParameterException",
-                "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
-            )
-        started = [self._launch(request, call, cluster, definition) for _ in range(request.get("count", 1))]
-        return {"tasks": [task.describe() for task in started], "failures": []}
-
-    def _launch(self, request: Document, call: Call, cluster: str, definition: dict[str, Any]) -> Task:
-        task_id = str(uuid.uuid4())
-        try:
-            containers = [
-                ContainerState(launch) for launch in launches(definition, request.get("overrides", {}), task_id)
-            ]
-        except LaunchError as error:
-            raise ServiceError("InvalidParameterException", str(error)) from None
-        task = Task(
-            id=task_id,
-            cluster_arn=cluster,
-            definition=definition,
-            request=request,
-            account=call.account,
-            region=call.region,
-            containers=containers,
-            tags=list(request.get("tags", [])),
-        )
-        runner = TaskRunner(self.region, self._docker(), self._image_reference, self._changed)
-        thread = threading.Thread(target=runner.run, args=(task,), name=f"task-{task_id}", daemon=True)
-        with self._lock:
-            self._tasks[task_id] = task
-            self._threads[task_id] = thread
-            self._forget_old_ones()
-        thread.start()
-        return task
-
-    def _forget_old_ones(self) -> None:
-        ended = [task_id for task_id, task in self._tasks.items() if task.status == "STOPPED"]
-        for task_id in ended[:-STOPPED_TASKS_KEPT]:
-            del self._tasks[task_id], self._threads[task_id]
+        around = self._surroundings
+        cluster = admission.active_cluster(around.cluster(request.get("cluster", "default")))
+        definition = admission.active_revision(around.definition(request["taskDefinition"]))
+        provider = admission.capacity_provider(request, cluster)
+        admission.check_request(request, definition)
+        around.check_network(request["networkConfiguration"]["awsvpcConfiguration"])
+        if (known := self._started_before(request)) is not None:
+            return {"tasks": known, "failures": []}
+        tasks = [
+            self._task(request, call, cluster["clusterArn"], definition, provider)
+            for _ in range(request.get("count", 1))
+        ]
+        begun = [self._begin(task) for task in tasks]
+        if token := request.get("clientToken"):
+            self._tokens[token] = (request, [task.id for task in tasks])
+        return {"tasks": begun, "failures": []}
 
     def stop_task(self, request: Document, _: Call) -> Document:
-        """Stop a task: TERM, then KILL after Fargate's stop time-out."""
-        task = self._task(request["task"])
-        if task is None:
+        """Stop a task: TERM, then KILL after the container's stopTimeout."""
+        cluster = self._cluster_arn(request.get("cluster", "default"))
+        document = self._find(request["task"], cluster)
+        if document is None:
             raise ServiceError("InvalidParameterException", "The referenced task was not found.")
+        with self._lock:
+            task, _thread = self._running.get(last_part(request["task"]), (None, None))
+        if task is None:
+            return {"task": document}
         task.ask_to_stop("UserInitiated", request.get("reason") or "Task stopped by user")
+        self._changed(task)
         return {"task": task.describe()}
 
     def describe_tasks(self, request: Document, _: Call) -> Document:
         """Tasks by id or ARN; unknown ones are listed as MISSING."""
-        found = {name: self._task(name) for name in request["tasks"]}
+        cluster = self._cluster_arn(request.get("cluster", "default"))
+        found = {name: self._find(name, cluster) for name in request["tasks"]}
+        with_tags = "TAGS" in request.get("include", [])
+        arn = cluster.replace(":cluster/", ":task/")
         return {
-            "tasks": [task.describe() for task in found.values() if task],
-            "failures": [{"arn": name, "reason": "MISSING"} for name, task in found.items() if task is None],
+            "tasks": [task if with_tags else {**task, "tags": []} for task in found.values() if task],
+            "failures": [
+                {"arn": f"{arn}/{last_part(name)}", "reason": "MISSING"} for name, task in found.items() if task is None
+            ],
         }
 
     def list_tasks(self, request: Document, _: Call) -> Document:
-        """The ARNs of the tasks of a cluster; running ones unless asked for stopped ones."""
-        cluster = self._cluster(request.get("cluster", "default"))
-        wanted = request.get("desiredStatus", "RUNNING")
-        family, started_by = request.get("family"), request.get("startedBy")
-        with self._lock:
-            tasks = list(self._tasks.values())
-        return {
-            "taskArns": [
-                task.arn
-                for task in tasks
-                if task.cluster_arn == cluster
-                and task.desired == wanted
-                and family in (None, task.definition["family"])
-                and started_by in (None, task.request.get("startedBy"))
-            ]
+        """The ARNs of the tasks of a cluster; those that are to run, unless asked for stopped ones."""
+        wanted = {
+            "clusterArn": self._cluster_arn(request.get("cluster", "default")),
+            "desiredStatus": request.get("desiredStatus", "RUNNING"),
+            "launchType": request.get("launchType"),
+            "startedBy": request.get("startedBy"),
+            "family": request.get("family"),
         }
+        found = [task["taskArn"] for task in self._records.all() if _matches(task, wanted)]
+        if request.get("serviceName") or request.get("containerInstance"):
+            found = []  # no task of ours belongs to a service or runs on an instance
+        first = _offset(request.get("nextToken"))
+        last = first + min(request.get("maxResults", _PAGE), _PAGE)
+        more = {"nextToken": str(last)} if last < len(found) else {}
+        return {"taskArns": found[first:last], **more}
 
-    def _task(self, name: str) -> Task | None:
-        with self._lock:
-            return self._tasks.get(name.rpartition("/")[2])
+    def start_task(self, _: Document, __: Call) -> Document:
+        """There are no container instances to start a task on."""
+        raise _unknown("StartTask")
 
-    def _cluster(self, name: str) -> str:
-        found = self.region.client("ecs").describe_clusters(clusters=[name])["clusters"]
-        if not found:
-            raise ServiceError("ClusterNotFoundException", f"Cluster not found: {name}")
-        return str(found[0]["clusterArn"])
+    def execute_command(self, _: Document, __: Call) -> Document:
+        """Not done here."""
+        raise _unknown("ExecuteCommand")
 
-    def _definition(self, name: str) -> dict[str, Any]:
+    def create_service(self, _: Document, __: Call) -> Document:
+        """Moto would take the service and start no task."""
+        raise _unknown("CreateService")
+
+    def create_task_set(self, _: Document, __: Call) -> Document:
+        """Likewise."""
+        raise _unknown("CreateTaskSet")
+
+    def _containers(self) -> Containers:
+        return Containers(self.region, self._docker(), self._image_reference)
+
+    def _task(
+        self, request: Document, call: Call, cluster: str, definition: Mapping[str, Any], capacity_provider: str
+    ) -> Task:
+        task_id = uuid.uuid4().hex
         try:
-            found = self.region.client("ecs").describe_task_definition(taskDefinition=name)["taskDefinition"]
-        except ClientError as error:
-            raise ServiceError("ClientException", f"{name}: {error.response['Error']['Message']}") from None
-        if found["status"] != "ACTIVE":
-            raise ServiceError("ClientException", f"TaskDefinition is inactive: {name}")
-        return dict(found)
+            launch = plan(definition, request.get("overrides") or {}, task_id)
+        except LaunchError as error:
+            raise ServiceError("InvalidParameterException", str(error)) from None
+        return Task(
+            id=task_id,
+            cluster_arn=cluster,
+            definition=definition,
+            request=request,
+            launch=launch,
+            account=call.account,
+            region=call.region,
+            capacity_provider=capacity_provider,
+            tags=self._surroundings.tags(request, cluster, definition),
+        )
+
+    def _begin(self, task: Task) -> Document:
+        """Let a task begin; it is returned as it was just before."""
+        before = task.describe()
+        runner = TaskRunner(self.region, self._containers(), self._changed)
+        thread = threading.Thread(target=self._run, args=(runner, task), name=f"task {task.id}", daemon=True)
+        with self._lock:
+            if self._closed:
+                raise ServiceError("ServerException", "the local AWS is going down")
+            self._running[task.id] = (task, thread)
+        self._changed(task)
+        thread.start()
+        return before
+
+    def _run(self, runner: TaskRunner, task: Task) -> None:
+        try:
+            runner.run(task)
+        finally:
+            with self._lock:
+                del self._running[task.id]
 
     def _changed(self, task: Task) -> None:
-        self._bus.emit("aws.ecs", "ECS Task State Change", _plain(task.describe()), [task.arn])
+        document = task.describe()
+        self._records.put(document)
+        try:
+            self._bus.emit(
+                "aws.ecs", "ECS Task State Change", json.loads(json.dumps(document, default=str)), [task.arn]
+            )
+        except Exception:
+            # Who hears of a task is not the task's business.
+            log.exception("task %s: its change to %s was not told", task.id, task.status)
+
+    def _started_before(self, request: Document) -> list[Document] | None:
+        """The tasks that the same client token has started (ECS API reference, "Ensuring idempotency")."""
+        known = self._tokens.get(request.get("clientToken", ""))
+        if known is None:
+            return None
+        first, ids = known
+        if dict(first) != dict(request):
+            raise ServiceError("ConflictException", "The clientToken was used before with other parameters.")
+        return [found for task_id in ids if (found := self._records.get(task_id))]
+
+    def _find(self, name: str, cluster: str) -> Document | None:
+        with self._lock:
+            task, _ = self._running.get(last_part(name), (None, None))
+        document = task.describe() if task else self._records.get(last_part(name))
+        return document if document and document["clusterArn"] == cluster else None
+
+    def _cluster_arn(self, name: str) -> str:
+        """The cluster's ARN; tasks of a killed server are still shown, whose clusters are gone with it."""
+        found = self._surroundings.cluster(name)
+        if found is None:
+            found = next(
+                (task for task in self._records.all() if last_part(task["clusterArn"]) == last_part(name)), None
+            )
+        if found is None:
+            raise admission.no_cluster()
+        return str(found["clusterArn"])
 
 
-def _plain(value: Any) -> Any:
-    """The same document with times as text, as events carry them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
+def _matches(task: Document, wanted: Mapping[str, str | None]) -> bool:
+    shown = dict(task) | {"family": last_part(task["taskDefinitionArn"]).partition(":")[0]}
+    return all(value is None or shown.get(key) == value for key, value in wanted.items())
+
+
+def _offset(token: str | None) -> int:
+    if token is None:
+        return 0
+    if not token.isdecimal():
+        raise ServiceError("InvalidParameterException", "Invalid token")
+    return int(token)
+
+
+def _unknown(operation: str) -> ServiceError:
+    return ServiceError("NotImplementedException", f"the local AWS does not implement ecs:{operation}")
