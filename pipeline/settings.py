@@ -17,6 +17,10 @@ Account = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 AirflowClass = Literal["mw1.micro", "mw1.small", "mw1.medium", "mw1.large", "mw1.xlarge", "mw1.2xlarge"]
 
+Policy = Literal["deny", "warn", "off"]
+Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED"]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$")]  # an id of BuildKit, a file's name
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +33,40 @@ class Airflow(_Settings):
     """
 
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+
+
+class DagTests(_Settings):
+    """How DAGs are tested. The rules and their own levels: `pipeline test dags --rules`.
+
+    Attributes:
+        rules: Rule → `deny` (fails the test), `warn` (tells) or `off`, where it is not the rule's own level.
+        exceptions: Rule → patterns of files, from the project's folder, that it says nothing of.
+        seconds: How long importing one file may take; Airflow's own limit is 30.
+        parse_seconds: The budget of the rule `parse-time`.
+        printed_bytes: How much a file may print while it is parsed.
+        budget: Seconds for all files together.
+        owners: Patterns of owners that the rule `owners` knows.
+        tags: Patterns of tags that the rule `tags` knows.
+        retries: The least that the rule `retries` demands.
+        on_workers: Patterns of `DAG.TASK` that may work on Airflow's workers.
+        variables: Airflow variables that DAG files find while they are tested.
+        connections: Airflow connections, as URIs, that they find.
+        environment: Environment variables that they find, like those that startup.sh sets.
+    """
+
+    rules: Mapping[str, Literal["deny", "warn", "off"]] = {}
+    exceptions: Mapping[str, tuple[str, ...]] = {}
+    seconds: Annotated[float, Field(gt=0)] = 30.0
+    parse_seconds: Annotated[float, Field(gt=0)] = 10.0
+    printed_bytes: Annotated[int, Field(ge=0)] = 100_000
+    budget: Annotated[float, Field(gt=0)] = 1800.0
+    owners: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    retries: Annotated[int, Field(ge=0)] = 1
+    on_workers: tuple[str, ...] = ()
+    variables: Mapping[str, str] = {}
+    connections: Mapping[str, str] = {}
+    environment: Mapping[str, str] = {}
 
 
 class Environment(_Settings):
@@ -45,6 +83,52 @@ class Environment(_Settings):
     keep: tuple[str, ...] = ()  # globs of keys below dags/ that the sync never touches
 
 
+class Checks(_Settings):
+    """What each check of images does with what it finds.
+
+    `deny`: the image is not built, or not pushed, or the build fails; `warn`: it is said; `off`: it is not looked for.
+    """
+
+    lint: Policy = "warn"  # what hadolint says of the Dockerfile
+    unpinned_base: Policy = "warn"  # a base image without a digest
+    large_context: Policy = "warn"
+    secrets: Policy = "deny"  # secrets in the files that the build is sent
+    sbom: Policy = "warn"  # an image whose contents cannot be listed
+    scan: Policy = "warn"  # what the registry's scan found
+
+
+class BuildSecret(_Settings):
+    """Where a secret of image builds comes from: a file of the project, or a secret of Secrets Manager."""
+
+    file: str = ""
+    secret: str = ""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "BuildSecret":
+        if bool(self.file) == bool(self.secret):
+            raise ValueError("expected either `file` or `secret`")
+        return self
+
+
+class Images(_Settings):
+    """How images are built and judged.
+
+    Attributes:
+        checks: What is done with findings.
+        context_limit: MB that a build context may have before it is suspicious.
+        scan_severity: The lowest severity of the registry's scan that counts as a finding.
+        scan_seconds: How long to wait for the scan of an image that was just pushed.
+        build_secrets: Name → source; a Dockerfile takes one by `RUN --mount=type=secret,id=NAME`. A corporate CA or the
+            address of a package index comes in this way too, so that it is in no layer.
+    """
+
+    checks: Checks = Checks()
+    context_limit: Annotated[float, Field(gt=0)] = 50
+    scan_severity: Severity = "HIGH"
+    scan_seconds: Annotated[float, Field(ge=0)] = 60
+    build_secrets: Mapping[SecretName, BuildSecret] = {}
+
+
 class Settings(_Settings):
     """The whole project. `environments` are in the order of deployment."""
 
@@ -55,6 +139,8 @@ class Settings(_Settings):
     branch: Annotated[str, StringConstraints(min_length=1)] = "main"
     execution_mode: Literal["SUPERSEDED", "QUEUED", "PARALLEL"] = "SUPERSEDED"
     airflow: Airflow
+    dag_tests: DagTests = DagTests()
+    images: Images = Images()
     environments: Mapping[Name, Environment]
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 # BuildKit, plain progress: "#8 [test 3/4] RUN pip install …", later "#8 ERROR: …"
 _BUILDKIT_STEP = re.compile(r"^#(?P<number>\d+) (?P<step>\[.+?\] .+)$")
@@ -20,6 +21,60 @@ _ROUTINE = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A failure whose cause is not in the Dockerfile."""
+
+    pattern: re.Pattern[str]
+    what: str
+    mend: str
+
+
+# As the docker commands (20.10 to 28), BuildKit, and the registries of ECR and of Docker's distribution say it.
+_CAUSES = (
+    Cause(
+        re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE),
+        "the disk is full",
+        "Free some space, for instance with `docker system prune`, and run the command again.",
+    ),
+    Cause(
+        re.compile(
+            r"Cannot connect to the Docker daemon|error during connect|transport is closing|code = Unavailable"
+            r"|error reading from server: EOF|RemoteDisconnected|docker\.sock.*(refused|reset by peer|broken pipe)"
+            r"|Connection aborted|no active session|Connection broken",
+            re.IGNORECASE,
+        ),
+        "the Docker engine went away",
+        "See that the engine runs (`docker info`), and run the command again.",
+    ),
+    Cause(
+        re.compile(
+            r"authorization token has expired|no basic auth credentials|authentication required|401 Unauthorized"
+            r"|\bunauthorized\b",
+            re.IGNORECASE,
+        ),
+        "the log-in to the registry is not valid, or not any more",
+        "Run the command again: it logs in anew. If that does not help, log in to AWS again.",
+    ),
+    Cause(
+        re.compile(r"exec format error"),
+        "this machine cannot run programs of that platform",
+        "Register an emulator (Debian: apt-get install qemu-user-static), or build on a machine of that architecture.",
+    ),
+    Cause(
+        re.compile(r"--mount option requires BuildKit"),
+        "the engine's classic builder knows no mounts",
+        "Install Docker's buildx plugin.",
+    ),
+)
+
+
+def known_cause(lines: Sequence[str]) -> Cause | None:
+    """Why a build or push failed, if that is not for the Dockerfile to mend. The last lines decide."""
+    last = "\n".join(lines[-15:])
+    return next((cause for cause in _CAUSES if cause.pattern.search(last)), None)
 
 
 def tells_something(line: str) -> bool:

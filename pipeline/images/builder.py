@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import PipelineError
-from pipeline.images.build_output import failed_step, tells_something
+from pipeline.images.build_output import failed_step, known_cause, tells_something
 
 LINES_SHOWN = 25
 
@@ -24,6 +24,8 @@ class Order:
         target: The stage, "" for the last.
         arguments: Build arguments.
         labels: Labels of the image.
+        secrets: Id → file, of the build secrets the Dockerfile mounts.
+        cache: An image in the registry whose layers may be used again, "" for none.
     """
 
     image: str
@@ -32,6 +34,8 @@ class Order:
     target: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    cache: str = ""
 
 
 class BuildError(PipelineError):
@@ -42,11 +46,21 @@ class BuildError(PipelineError):
         self.lines = tuple(lines)
         tail = "\n".join(f"  {line}" for line in list(filter(tells_something, lines))[-LINES_SHOWN:])
         at = f" at: {self.step}" if self.step else ""
-        super().__init__(f"the image did not build; its Dockerfile failed{at}\n{tail}", where=image)
+        cause = known_cause(lines)
+        what = cause.what if cause else "its Dockerfile failed"
+        super().__init__(f"the image did not build; {what}{at}\n{tail}", where=image, mend=cause.mend if cause else "")
 
 
 class PushError(PipelineError):
-    """The registry did not take the image."""
+    """The registry did not take the image; a registry has a tag only when it has all of the image."""
+
+    def __init__(self, reason: str, image: str) -> None:
+        cause = known_cause([reason])
+        super().__init__(
+            f"the image was not pushed: {f'{cause.what}: ' if cause else ''}{reason}",
+            where=image,
+            mend=cause.mend if cause else "Run the command again: what was pushed already is not pushed twice.",
+        )
 
 
 class Builder(Protocol):

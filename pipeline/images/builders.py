@@ -2,9 +2,9 @@
 
 | builder | when | notes |
 | --- | --- | --- |
-| buildx | some docker command has the plugin | CodeBuild; the only one for several platforms and a registry cache |
+| buildx | some docker command has the plugin | CodeBuild |
 | BuildKit | some docker command is older than 23 | it speaks BuildKit to the engine by itself |
-| classic | neither | the engine's own builder through Docker's SDK |
+| classic | neither | the engine's own builder through Docker's SDK; no secrets, no registry cache |
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Building with the engine's own builder, through Docker's SDK: no cache mounts, no build secrets."""
+"""Building with the engine's own builder, through Docker's SDK: no mounts, no build secrets, no registry cache."""
 
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -75,7 +75,7 @@ class ClassicBuilder:
         except DockerException as error:
             problem = str(error)
         if problem:
-            raise PushError(problem, where=image)
+            raise PushError(problem, image)
 
     def _follow(self, events: Iterable[Any], say: Say, lines: list[str]) -> str:
         """Say what the engine streams; the error it ends with, or ""."""

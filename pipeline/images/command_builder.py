@@ -49,6 +49,9 @@ class CommandBuilder:
             command += ["--build-arg", f"{name}={value}"]
         for name, value in order.labels.items():
             command += ["--label", f"{name}={value}"]
+        for name, file in order.secrets.items():
+            command += ["--secret", f"id={name},src={file}"]
+        command += self._caching(order)
         try:
             stream(
                 [*command, str(order.context)],
@@ -64,7 +67,19 @@ class CommandBuilder:
         try:
             stream([self.program, "push", image], telling(say), env=self.environment, stop=self.stop)
         except CommandError as error:
-            raise PushError(_last_line(error.output.splitlines()), where=image) from None
+            raise PushError(_last_line(error.output.splitlines()), image) from None
+
+    def _caching(self, order: Order) -> list[str]:
+        """Cache data inside the image itself: it needs no tag that moves, and every BuildKit can read and write it.
+
+        A cache image of its own would hold the layers of all stages; but it needs a mutable tag in the registry, and
+        a builder in a container, which has to be pulled first.
+        """
+        if self.buildx:
+            source = ["--cache-from", f"type=registry,ref={order.cache}"] if order.cache else []
+            return ["--cache-to", "type=inline", *source]
+        source = ["--cache-from", order.cache] if order.cache else []
+        return ["--build-arg", "BUILDKIT_INLINE_CACHE=1", *source]
 
 
 @dataclass(frozen=True)

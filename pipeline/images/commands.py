@@ -1,4 +1,4 @@
-"""`pipeline images plan | build` and `pipeline test containers`: parse, call, print."""
+"""`pipeline images plan | build | check | pin` and `pipeline test containers`: parse, call, print."""
 
 import json
 import sys
@@ -9,16 +9,20 @@ import click
 
 from pipeline import aws, names, settings
 from pipeline.console import out
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.git import Git
-from pipeline.images.build import Build, Failed, Origin, Outcome, Skipped
+from pipeline.images.build_secrets import secret_files
 from pipeline.images.builders import docker_engine, open_builder
-from pipeline.images.containers import discover
-from pipeline.images.plan import UpToDate
+from pipeline.images.carry_out import How, carry_out, failure, scans
+from pipeline.images.checks.finding import refuse
+from pipeline.images.checks.judging import Checks
+from pipeline.images.checks.pin import pin_all
+from pipeline.images.containers import Container, discover
+from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
 from pipeline.images.registry import EcrRegistry
-from pipeline.images.report import images_document, plan_document, plan_lines, summary
-from pipeline.images.survey import Survey, survey
+from pipeline.images.report import findings_document, images_document, plan_document, plan_lines, summary
+from pipeline.images.survey import survey
 from pipeline.images.unittests import SECONDS, Tests, with_tests
 from pipeline.settings import Settings
 
@@ -33,6 +37,15 @@ _containers = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _at_once = click.option(
     "--at-once", type=click.IntRange(1, 16), default=2, show_default=True, help="Images built at the same time."
+)
+_chosen = click.argument("chosen", metavar="[CONTAINER]...", nargs=-1)
+_secrets = click.option(
+    "--build-secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME=FILE",
+    callback=lambda _context, _option, values: dict(_secret(value) for value in values),
+    help="A build secret from a file, instead of where cdk.json has it from.",
 )
 
 
@@ -65,6 +78,14 @@ def plan(folder: Path, as_json: bool) -> None:
     show_default=True,
     help="Where to write what came of each image.",
 )
+@_secrets
+@click.option(
+    "--sbom-folder",
+    type=click.Path(path_type=Path),
+    default=Path("reports/images/sbom"),
+    show_default=True,
+    help="Where an SBOM of each image is written.",
+)
 @click.option("--summary-file", type=click.Path(path_type=Path), help="Where to write the summary, one line.")
 @click.option(
     "--revision",
@@ -85,36 +106,72 @@ def build(
     as_json: bool,
     at_once: int,
     images_file: Path,
+    sbom_folder: Path,
+    secrets: dict[str, Path],
     summary_file: Path | None,
     revision: str,
     docker_config: Path,
 ) -> None:
     """Build and push the images whose content the registry does not have."""
     configured = settings.load(Path.cwd())
+    session = aws.session(configured.region)
     registry = _registry(configured)
     found = survey(folder, registry)
     lines = Lines(sys.stderr if as_json else sys.stdout, found.inputs)
     for line in plan_lines(found.plan):
         lines.plain(line)
     origin = Origin(f"codecommit::{configured.region}://{configured.repository}", revision)
-    outcomes = _carry_out(found, registry, lines, origin=origin, docker_config=docker_config, at_once=at_once)
-    document = json.dumps(images_document(outcomes), indent=2)
+    how = How(origin, docker_config, at_once, sbom_folder, secrets)
+    outcomes = carry_out(found, registry, session, configured.images, lines, how=how)
+    scan = scans(outcomes, registry, configured.images, lines)
+    document = json.dumps(images_document(outcomes, scan), indent=2)
     images_file.write_text(document + "\n", encoding="utf-8")
     lines.plain(summary(outcomes))
     if summary_file is not None:
         summary_file.write_text(summary(outcomes) + "\n", encoding="utf-8")
     if as_json:
         click.echo(document)
-    if failed := [outcome for outcome in outcomes if isinstance(outcome, Failed)]:
-        absent = [outcome.name for outcome in outcomes if isinstance(outcome, Failed | Skipped)]
-        reasons = "\n\n".join(str(each.error) for each in failed)
-        raise PipelineError(f"not in the registry: {', '.join(absent)}\n\n{reasons}")
+    if error := failure(outcomes, scan):
+        raise error
+
+
+@images.command()
+@_chosen
+@_containers
+@_json
+def check(chosen: tuple[str, ...], folder: Path, as_json: bool) -> None:
+    """Check containers as a build would before it starts: Dockerfile, base images, size of the context, secrets."""
+    configured = settings.load(Path.cwd())
+    checks = Checks(configured.images)
+    found = [finding for container in _selected(folder, chosen) for finding in checks.before(container)]
+    if as_json:
+        click.echo(json.dumps(findings_document(found), indent=2))
+    for finding in () if as_json else found:
+        out.print(str(finding), markup=False)
+        if finding.mend:
+            out.print(f"  {finding.mend}", markup=False)
+    refuse(found)
+    if not found and not as_json:
+        out.print("nothing found")
+
+
+@images.command()
+@_chosen
+@_containers
+@click.option("--update", is_flag=True, help="Ask for the digests of base images that are pinned, too.")
+def pin(chosen: tuple[str, ...], folder: Path, update: bool) -> None:
+    """Write the digest of each base image into the Dockerfiles, as their registries have it now."""
+    selected = _selected(folder, chosen)
+    with docker_engine() as client:
+        for line in pin_all(client, selected, update=update):
+            out.print(line, markup=False)
 
 
 @click.command("containers")
-@click.argument("chosen", metavar="[CONTAINER]...", nargs=-1)
+@_chosen
 @_containers
 @_at_once
+@_secrets
 @click.option(
     "--reports",
     type=click.Path(path_type=Path),
@@ -129,32 +186,43 @@ def build(
     show_default=True,
     help="How long the tests of one container may run.",
 )
-def test_containers(chosen: tuple[str, ...], folder: Path, at_once: int, reports: Path, seconds: float) -> None:
+def test_containers(
+    *, chosen: tuple[str, ...], folder: Path, at_once: int, secrets: dict[str, Path], reports: Path, seconds: float
+) -> None:
     """Build each container's `test` stage and run it, without a network."""
     containers = discover(folder)
     selected = with_tests(containers, chosen)
     lines = Lines(sys.stdout, [container.name for container in containers])
     stop = Event()
-    with docker_engine() as client, open_builder(client, stop) as builder:
-        results = Tests(builder, client, reports, lines.of, stop=stop, seconds=seconds).run(
-            containers, selected, at_once
-        )
+    needed = frozenset[str]().union(*(container.dockerfile().secrets for container in containers))
+    # Without secrets the tests need no settings, and no AWS.
+    configured = settings.load(Path.cwd()) if needed else None
+    wanted = configured.images.build_secrets if configured else {}
+    with (
+        docker_engine() as client,
+        open_builder(client, stop) as builder,
+        secret_files(wanted, secrets, needed, lambda: aws.session(configured.region if configured else "")) as files,
+    ):
+        tests = Tests(builder, client, reports, lines.of, stop=stop, secrets=files, seconds=seconds)
+        results = tests.run(containers, selected, at_once)
     if bad := [result for result in results if result.problem]:
         raise PipelineError("\n".join(f"{result.name}: {result.problem}" for result in bad))
     lines.plain(f"{sum(result.tests for result in results)} tests of {len(results)} containers passed")
 
 
-def _carry_out(
-    found: Survey, registry: EcrRegistry, lines: Lines, *, origin: Origin, docker_config: Path, at_once: int
-) -> tuple[Outcome, ...]:
-    """Build what the plan says. Where nothing must be built neither a login nor Docker is needed."""
-    jobs = found.jobs()
-    if not jobs:
-        return tuple(verdict for verdict in found.plan.verdicts if isinstance(verdict, UpToDate))
-    stop = Event()
-    with docker_engine() as client, open_builder(client, stop, registry.login(), docker_config) as builder:
-        lines.plain(f"building with {builder.name}")
-        return Build(builder, registry, lines.of, origin, stop).run(found.plan, jobs, at_once)
+def _selected(folder: Path, chosen: tuple[str, ...]) -> list[Container]:
+    known = {container.name: container for container in discover(folder)}
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"there is no container {name!r}; there are: {', '.join(sorted(known))}")
+    return [container for name, container in known.items() if not chosen or name in chosen]
+
+
+def _secret(value: str) -> tuple[str, Path]:
+    name, equals, file = value.partition("=")
+    if not (name and equals and file):
+        raise click.BadParameter(f"{value!r} is not of the form NAME=FILE")
+    return name, Path(file)
 
 
 def _registry(configured: Settings) -> EcrRegistry:

@@ -31,7 +31,8 @@ class Container:
         task: Whether it runs as a Fargate task; False when it is only a base.
         cpu: Fargate CPU units.
         memory: MiB.
-        architecture: The architecture it is built for and runs on, in ECS's words.
+        architecture: The architecture its task runs on, in ECS's words.
+        other_architectures: Those its image is built for besides.
         environment: Variables of the task.
         secrets: Variable → where ECS takes its value from.
         policy: IAM statements of the task's role.
@@ -51,11 +52,17 @@ class Container:
     policy: tuple[Mapping[str, Any], ...] = ()
     target: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    other_architectures: tuple[Architecture, ...] = ()
 
     @property
     def platform(self) -> str:
-        """The platform in Docker's words, `linux/amd64`."""
+        """The platform its task runs on, in Docker's words, `linux/amd64`."""
         return PLATFORMS[self.architecture]
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """All platforms its image is built for, the task's first."""
+        return tuple(dict.fromkeys(PLATFORMS[each] for each in (self.architecture, *self.other_architectures)))
 
     def dockerfile(self) -> Dockerfile:
         """Its Dockerfile, read now."""
@@ -131,6 +138,7 @@ def _read(path: Path) -> Container:
         policy=declared.statements(),
         target=declared.target,
         arguments=declared.arguments,
+        other_architectures=tuple(declared.other_architectures),
     )
 
 
@@ -165,11 +173,11 @@ def _check_base(container: Container, known: Mapping[str, Container]) -> None:
             mend=f"Name a stage of the {DOCKERFILE} (`FROM … AS {container.target}`), or remove `target`.",
         )
     base = known.get(container.base or "")
-    if base is not None and base.architecture != container.architecture:
+    if base is not None and (lacking := [each for each in container.platforms if each not in base.platforms]):
         raise UsageError(
-            f"it is {container.architecture}, but its base {base.name} is {base.architecture}",
+            f"it is built for {lacking[0]}, but its base {base.name} only for {', '.join(base.platforms)}",
             where=f"{where}/{DECLARATION_FILE}",
-            mend="Give both the same `architecture`.",
+            mend="Give both the same `architecture`, or the base more of them as `other_architectures`.",
         )
 
 

@@ -4,7 +4,8 @@ task = true                        # false: only a base of others; it gets no ta
 base = "base"                      # another folder of containers/ that this one's Dockerfile starts from
 cpu = 512                          # Fargate CPU units
 memory = 1024                      # MiB
-architecture = "ARM64"             # or X86_64
+architecture = "ARM64"             # the one its task runs on: ARM64 or X86_64
+other_architectures = ["X86_64"]   # those the image is built for besides, e.g. for developers' machines
 target = "run"                     # the Dockerfile's stage to ship; its last one by default
 arguments = { FLAVOUR = "slim" }   # Docker build arguments; not for secrets, they stay readable in the image
 environment = { LOG_LEVEL = "INFO" }
@@ -76,6 +77,7 @@ class Declaration(_Declared):
     cpu: int = 256
     memory: int = 512
     architecture: Architecture = "X86_64"
+    other_architectures: list[Architecture] = Field(default_factory=list)
     target: str = ""
     arguments: dict[VariableName, str] = Field(default_factory=dict)
     environment: dict[VariableName, str] = Field(default_factory=dict)

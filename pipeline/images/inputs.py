@@ -73,7 +73,7 @@ def read_inputs(container: Container, base_tag: str | None) -> Inputs:
     """
     files = {path: file_input(Path(entry)) for path, entry in sorted(context_files(container).items())}
     return Inputs(
-        platforms=(container.platform,),
+        platforms=tuple(sorted(container.platforms)),
         target=container.target,
         arguments=dict(sorted(container.arguments.items())),
         base=(container.base, base_tag) if container.base is not None and base_tag is not None else None,

@@ -1,7 +1,7 @@
 """Which images must be rebuilt, and why: a pure comparison of what the tree wants with what the registry has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.images.content import content_tag
 from pipeline.images.inputs import Inputs
@@ -17,10 +17,14 @@ class Image:
     Attributes:
         digest: Of its manifest, `sha256:…`.
         size: Bytes, compressed, as the registry counts.
+        scan: How far the registry's scan of it is, in ECR's words; "" when it knows of none.
+        severities: What the scan found: severity → how many.
     """
 
     digest: str
     size: int
+    scan: str = ""
+    severities: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What we ask of an image registry, and the answer for ECR."""
 
 import base64
+import hashlib
 import json
 import urllib.error
 import urllib.request
@@ -29,10 +30,11 @@ NAMES_AT_ONCE = 100  # DescribeRepositories' limit
 SECONDS = 30
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_MANIFESTS = (
-    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
-    "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-)
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+_ACCEPTED = f"{OCI_INDEX}, {DOCKER_INDEX}, {OCI_MANIFEST}, {DOCKER_MANIFEST}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class Registry(Protocol):
 
     def image(self, name: str, tag: str) -> Image | None:
         """One image of a container, asked for now."""
+
+    def join(self, name: str, tag: str, parts: Mapping[str, str]) -> bool:
+        """Let `tag` mean the images for several platforms (platform → tag); False when somebody else has done it."""
 
     def login(self) -> Login:
         """Credentials for Docker."""
@@ -116,6 +121,33 @@ class EcrRegistry:
                 return None
         return _image(details["imageDetails"][0])
 
+    def join(self, name: str, tag: str, parts: Mapping[str, str]) -> bool:
+        """The parts' manifests in one BatchGetImage, then one PutImage of an image index (OCI image spec)."""
+        repository = self._repository(name)
+        with _asking(repository):
+            found = self._ecr.batch_get_image(
+                repositoryName=repository,
+                imageIds=[{"imageTag": part} for part in parts.values()],
+                acceptedMediaTypes=[DOCKER_MANIFEST, OCI_MANIFEST],
+            )
+            manifests = {each["imageId"]["imageTag"]: each for each in found["images"]}
+            if absent := [part for part in parts.values() if part not in manifests]:
+                raise PipelineError(f"the registry does not have the part {absent[0]} of the image", where=repository)
+            members = {platform: manifests[part]["imageManifest"] for platform, part in parts.items()}
+            try:
+                self._ecr.put_image(
+                    repositoryName=repository,
+                    imageManifest=image_index(members),
+                    imageManifestMediaType=OCI_INDEX,
+                    imageTag=tag,
+                )
+            except (
+                self._ecr.exceptions.ImageAlreadyExistsException,
+                self._ecr.exceptions.ImageTagAlreadyExistsException,
+            ):
+                return False
+        return True
+
     def login(self) -> Login:
         """GetAuthorizationToken, once; a token is good for 12 hours."""
         if self._login is None:
@@ -155,12 +187,14 @@ class EcrRegistry:
         details = [detail for page in pages for detail in page["imageDetails"]]
         images = {tag: _image(detail) for detail in details for tag in detail.get("imageTags", [])}
         newest = max(details, key=lambda detail: detail.get("imagePushedAt", _LONG_AGO), default=None)
-        tags = newest.get("imageTags", []) if newest else []
-        return Published(uris[repository], images, newest=tags[0] if tags else "")
+        # A part of an image for several platforms, `TAG-arm64`, is not the image.
+        tags = sorted(newest.get("imageTags", []), key=len) if newest else []
+        whole = tags[0].partition("-")[0] if tags else ""
+        return Published(uris[repository], images, newest=whole if whole in images else next(iter(tags), ""))
 
     def _get(self, repository: str, what: str) -> dict[str, Any]:
         login = self.login()
-        request = urllib.request.Request(f"{login.endpoint}/v2/{repository}/{what}", headers={"Accept": _MANIFESTS})  # noqa: S310 - the endpoint is ECR's
+        request = urllib.request.Request(f"{login.endpoint}/v2/{repository}/{what}", headers={"Accept": _ACCEPTED})  # noqa: S310 - the endpoint is ECR's
         # Blobs are redirected to S3, which refuses a request with two kinds of authorization: this one is not repeated.
         request.add_unredirected_header("Authorization", f"Basic {login.basic}")
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - see above
@@ -168,8 +202,31 @@ class EcrRegistry:
         return document
 
 
+def image_index(manifests: Mapping[str, str]) -> str:
+    """An image index of manifests, as the registry holds them, by platform; the same for the same manifests."""
+    members = []
+    for platform, text in sorted(manifests.items()):
+        system, _, architecture = platform.partition("/")
+        architecture, _, variant = architecture.partition("/")
+        members.append(
+            {
+                "mediaType": json.loads(text).get("mediaType", OCI_MANIFEST),
+                "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+                "size": len(text.encode()),
+                "platform": {"architecture": architecture, "os": system} | ({"variant": variant} if variant else {}),
+            }
+        )
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}, indent=3)
+
+
 def _image(detail: "ImageDetailTypeDef") -> Image:
-    return Image(detail["imageDigest"], detail.get("imageSizeInBytes", 0))
+    summary = detail.get("imageScanFindingsSummary", {})
+    return Image(
+        detail["imageDigest"],
+        detail.get("imageSizeInBytes", 0),
+        scan=detail.get("imageScanStatus", {}).get("status", ""),
+        severities={str(severity): count for severity, count in summary.get("findingSeverityCounts", {}).items()},
+    )
 
 
 @contextmanager

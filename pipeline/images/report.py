@@ -1,9 +1,10 @@
 """Plans and outcomes for people and for machines: tables, one line, JSON. Pure: values in, text out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.images.build import Built, Failed, Outcome, Skipped
+from pipeline.images.checks.finding import Finding
+from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import Plan, Rebuild, UpToDate
 
 # What each kind of outcome is called, in the order of the summary.
@@ -39,9 +40,24 @@ def plan_lines(plan: Plan) -> list[str]:
     ]
 
 
-def images_document(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """`images.json`: an entry for each container; digest and size are null for what is not in the registry."""
-    return [_entry(outcome) for outcome in outcomes]
+def images_document(
+    outcomes: Sequence[Outcome], scans: Mapping[str, Sequence[Finding]] | None = None
+) -> list[dict[str, Any]]:
+    """`images.json`: an entry for each container; digest and size are null for what is not in the registry.
+
+    Args:
+        outcomes: In the order of the entries.
+        scans: Container → findings of the registry's scan.
+    """
+    return [_entry(outcome, (scans or {}).get(outcome.name, ())) for outcome in outcomes]
+
+
+def findings_document(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings as JSON."""
+    return [
+        {"check": each.check, "where": each.where, "what": each.what, "denied": each.denied, "mend": each.mend}
+        for each in findings
+    ]
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -54,8 +70,9 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(parts) or "no containers"
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(outcome: Outcome, scan: Sequence[Finding]) -> dict[str, Any]:
     image = outcome.image if isinstance(outcome, UpToDate | Built) else None
+    found = outcome.findings if isinstance(outcome, Built | Failed) else ()
     return {
         "name": outcome.name,
         "tag": outcome.tag,
@@ -64,4 +81,5 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "result": next(word for kind, word in _WORDS if isinstance(outcome, kind)),
         "reason": f"its base {outcome.base} failed" if isinstance(outcome, Skipped) else outcome.reason,
         "seconds": round(outcome.seconds, 1) if isinstance(outcome, Built | Failed) else 0,
+        "findings": findings_document([*found, *scan]),
     }

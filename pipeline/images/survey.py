@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.images.build import Job
 from pipeline.images.containers import Container, discover
 from pipeline.images.content import all_inputs, content_tag
 from pipeline.images.inputs import Inputs
+from pipeline.images.job import Job, Part, joined_part_tag, part_tag
 from pipeline.images.plan import Plan, Published, make_plan, missing
 from pipeline.images.registry import Registry
 
@@ -29,18 +29,39 @@ class Survey:
             PipelineError: A container that must be built has no repository.
         """
         by_name = {container.name: container for container in self.containers}
-        jobs = {}
-        for verdict in self.plan.rebuilds:
-            container = by_name[verdict.name]
-            base = container.base
-            jobs[verdict.name] = Job(
-                container=container,
+        return {
+            verdict.name: Job(
+                container=by_name[verdict.name],
                 inputs=self.inputs[verdict.name],
                 verdict=verdict,
-                image=f"{self._uri(verdict.name)}:{verdict.tag}",
-                base_image=f"{self._uri(base)}:{content_tag(self.inputs[base])}" if base is not None else "",
+                parts=tuple(
+                    self._part(by_name[verdict.name], by_name, verdict.tag, platform)
+                    for platform in by_name[verdict.name].platforms
+                ),
             )
-        return jobs
+            for verdict in self.plan.rebuilds
+        }
+
+    def _part(self, container: Container, known: Mapping[str, Container], tag: str, platform: str) -> Part:
+        published = self.published[container.name]
+        own = part_tag(tag, platform, container.platforms)
+        base_image = ""
+        if container.base is not None:
+            base = known[container.base]
+            base_tag = part_tag(content_tag(self.inputs[base.name]), platform, base.platforms)
+            base_image = f"{self._uri(base.name)}:{base_tag}"
+        # The newest image may be for several platforms, and the cache of each is in its own part.
+        earlier = joined_part_tag(published.newest, platform) if published.newest else ""
+        earlier = earlier if earlier in published.images else published.newest
+        uri = self._uri(container.name)
+        return Part(
+            platform=platform,
+            tag=own,
+            image=f"{uri}:{own}",
+            base_image=base_image,
+            cache=f"{uri}:{earlier}" if earlier else "",
+            published=own in published.images,
+        )
 
     def _uri(self, name: str) -> str:
         if uri := self.published[name].uri:

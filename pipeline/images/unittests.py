@@ -13,13 +13,13 @@ from docker.errors import DockerException
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images import junit
-from pipeline.images.build import arguments
 from pipeline.images.builder import Builder, BuildError, Order
 from pipeline.images.container_run import run_container
 from pipeline.images.containers import DOCKERFILE, TESTS, Container
 from pipeline.images.content import all_inputs, content_tag
 from pipeline.images.context import build_context
 from pipeline.images.inputs import Inputs
+from pipeline.images.job import arguments
 
 STAGE = "test"
 SECONDS = 600.0
@@ -82,6 +82,7 @@ class Tests:
         reports: The folder for `NAME.xml`.
         announce: Told every line of progress, with the container's name.
         stop: Set when all must end early.
+        secrets: Id → file of the build secrets.
         seconds: How long the tests of one container may run.
     """
 
@@ -95,6 +96,7 @@ class Tests:
         announce: Announce,
         *,
         stop: Event,
+        secrets: Mapping[str, Path] | None = None,
         seconds: float = SECONDS,
     ) -> None:
         self._builder = builder
@@ -102,6 +104,7 @@ class Tests:
         self._reports = reports
         self._announce = announce
         self._stop = stop
+        self._secrets = secrets or {}
         self._seconds = seconds
         self._images: list[str] = []
 
@@ -172,7 +175,9 @@ class Tests:
         base = _image(container.base, inputs) if container.base is not None else ""
         self._announce(container.name, f"building {image}")
         with build_context(container, inputs[container.name]) as context:
-            order = Order(image, context, container.platform, stage, arguments(container, base))
+            mounted = container.dockerfile().secrets
+            secrets = {name: file for name, file in self._secrets.items() if name in mounted}
+            order = Order(image, context, container.platform, stage, arguments(container, base), secrets=secrets)
             self._images.append(image)
             self._builder.build(order, lambda line: self._announce(container.name, line))
 

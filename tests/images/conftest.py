@@ -3,9 +3,10 @@
 import io
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import docker
 import pytest
 
@@ -14,9 +15,11 @@ from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.server import LocalAws, Server
 from pipeline.process import run
+from tests.images.project import TINY, Project
 from tests.localaws.conftest import free_port
 
-TINY = "pipeline-tests/shell:1"
+__all__ = ["TINY"]  # tests of other packages take it from here
+
 PROGRAMS = ("/bin/sh", "/bin/sleep")
 
 
@@ -46,3 +49,22 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegion]:
     server.start()
     yield region
     server.stop()
+
+
+@pytest.fixture
+def project(tmp_path: Path, docker_engine: Engine, engine: docker.DockerClient, registry: LocalRegion) -> Project:
+    """Two containers, one the base of the other; their repositories are there, and empty."""
+    assert engine.ping()
+    return Project(tmp_path, docker_engine.host, registry)
+
+
+@pytest.fixture
+def serve_secrets(registry: LocalRegion, monkeypatch: pytest.MonkeyPatch) -> Callable[[], boto3.Session]:
+    """A session at a Secrets Manager that holds `etl/pip`."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", registry.endpoint)
+    session = boto3.Session("local", "local", region_name=registry.region)
+    client = session.client("secretsmanager")
+    if not client.list_secrets()["SecretList"]:
+        text = "[global]\nindex-url = https://user:correct-horse-battery@pypi.corp.test/simple\n"
+        client.create_secret(Name="etl/pip", SecretString=text)
+    return lambda: session

@@ -6,6 +6,8 @@ from pathlib import Path
 from threading import Lock
 
 from pipeline.images.builder import BuildError, Order, PushError, Say
+from pipeline.images.checks.finding import Finding
+from pipeline.images.containers import Container
 from pipeline.images.inputs import Inputs
 from pipeline.images.plan import Image, Published
 from pipeline.images.record import LABEL, read_label
@@ -34,6 +36,14 @@ class MemoryRegistry:
         self.asked.append(f"image {name}")
         return Image(f"sha256:{name}-{tag}", 1) if tag in self.tags.get(name, {}) else None
 
+    def join(self, name: str, tag: str, parts: Mapping[str, str]) -> bool:
+        self.asked.append(f"join {name}")
+        assert all(part in self.tags[name] for part in parts.values())
+        if tag in self.tags[name]:
+            return False
+        self.tags[name][tag] = self.tags[name][next(iter(parts.values()))]
+        return True
+
     def login(self) -> Login:
         self.asked.append("login")
         return Login(HOST, f"https://{HOST}", "user", "password")
@@ -44,6 +54,21 @@ class MemoryRegistry:
         tags = self.tags[name]
         images = {tag: Image(f"sha256:{name}-{tag}", 1) for tag in tags}
         return Published(f"{HOST}/etl/{name}", images, newest=next(reversed(tags), ""))
+
+
+@dataclass
+class MemoryJudge:
+    """Finds what it is told to find."""
+
+    before_building: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    in_the_image: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+
+    def before(self, container: Container) -> tuple[Finding, ...]:
+        return self.before_building.get(container.name, ())
+
+    def built(self, container: Container, image: str, platform: str) -> tuple[Finding, ...]:
+        assert image.endswith(container.name) or platform
+        return self.in_the_image.get(container.name, ())
 
 
 @dataclass
@@ -89,7 +114,7 @@ class MemoryBuilder:
         if self.loses_pushes:
             return
         if tag in self.registry.tags[name]:
-            raise PushError("tag invalid: it already exists and cannot be overwritten", where=image)
+            raise PushError("tag invalid: it already exists and cannot be overwritten", image)
         self.registry.tags[name][tag] = self.orders[name].labels
 
 

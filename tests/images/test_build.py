@@ -9,12 +9,15 @@ from threading import Event
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.images.build import Build, Built, Failed, Origin, Outcome, Skipped
+from pipeline.images.build import Build
+from pipeline.images.job import Origin
+from pipeline.images.maker import Maker
+from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import Image, UpToDate
 from pipeline.images.record import LABEL, read_label
 from pipeline.images.report import images_document, summary
 from pipeline.images.survey import survey
-from tests.images.fakes import HOST, MemoryBuilder, MemoryRegistry
+from tests.images.fakes import HOST, MemoryBuilder, MemoryJudge, MemoryRegistry
 from tests.images.folders import BASED, PLAIN, write
 
 # base ← a, b; b ← c; alone
@@ -39,16 +42,25 @@ class World:
         self.folder = write(folder, TREE)
         self.registry = MemoryRegistry({name: {} for name in NAMES})
         self.builder = MemoryBuilder(self.registry)
+        self.judge = MemoryJudge()
         self.lines: list[tuple[str, str]] = []
         self.stop = Event()
 
     def build(self, at_once: int = 2) -> dict[str, Outcome]:
         found = survey(self.folder, self.registry)
-        origin = Origin("codecommit::eu-west-1://etl", "c0ffee")
-        build = Build(
-            self.builder, self.registry, lambda name, line: self.lines.append((name, line)), origin, self.stop
+        maker = Maker(
+            self.builder,
+            self.registry,
+            self.say,
+            origin=Origin("codecommit::eu-west-1://etl", "c0ffee"),
+            judge=self.judge,
+            secrets={"pip.conf": Path("/pip.conf"), "other": Path("/other")},
         )
+        build = Build(maker, self.say, self.stop)
         return {outcome.name: outcome for outcome in build.run(found.plan, found.jobs(), at_once)}
+
+    def say(self, name: str, line: str) -> None:
+        self.lines.append((name, line))
 
 
 @pytest.fixture
@@ -154,7 +166,8 @@ def test_an_image_carries_standard_labels_and_what_it_was_made_from(world: World
 
 def test_no_label_is_left_to_be_inherited_from_the_base(world: World) -> None:
     found = survey(world.folder, world.registry)
-    Build(world.builder, world.registry, lambda _name, _line: None, Origin(), Event()).run(found.plan, found.jobs(), 1)
+    maker = Maker(world.builder, world.registry, world.say, origin=Origin(), judge=world.judge, secrets={})
+    Build(maker, world.say, Event()).run(found.plan, found.jobs(), 1)
     assert set(world.builder.orders["a"].labels) == set(world.builder.orders["base"].labels)
     assert world.builder.orders["a"].labels["org.opencontainers.image.revision"] == ""
 
@@ -211,5 +224,6 @@ def test_images_json_has_an_entry_for_every_container() -> None:
         "result": "built",
         "reason": "x changed",
         "seconds": 1.3,
+        "findings": [],
     }
     assert (document[2]["digest"], document[3]["reason"]) == (None, "its base c failed")

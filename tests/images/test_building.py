@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 from threading import Event
@@ -19,82 +17,10 @@ from pipeline.images.command_builder import CommandBuilder, DockerCommand, choos
 from pipeline.images.docker_config import logged_in, with_login
 from pipeline.images.registry import Login
 from pipeline.localaws.machine.engine import Engine
-from pipeline.localaws.region import LocalRegion
-from tests.images.conftest import TINY
 from tests.images.folders import write
+from tests.images.project import BASE, CHILD, TINY, Project
 
 pytestmark = pytest.mark.docker
-
-BASE = f"FROM {TINY}\nCOPY lib.txt /\n"
-CHILD = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY src /src\nRUN echo made > /made\n"
-
-
-class Project:
-    """A folder with settings and two containers, one the base of the other, in a registry of its own name."""
-
-    def __init__(self, folder: Path, engine: Engine, registry: LocalRegion) -> None:
-        self.name = f"p{uuid.uuid4().hex[:8]}"
-        self.folder = folder
-        self.ecr = registry.client("ecr")
-        self.environment = {**os.environ, **registry.environment(), "DOCKER_HOST": engine.host}
-        settings = {
-            "name": self.name,
-            "region": registry.region,
-            "repository": "etl",
-            "airflow": {"version": "3.3.1"},
-            "environments": {"dev": {}},
-        }
-        write(
-            folder,
-            {
-                "cdk.json": json.dumps({"context": {"pipeline": settings}}),
-                "containers/base/Dockerfile": BASE,
-                "containers/base/lib.txt": "lib",
-                "containers/child/Dockerfile": CHILD,
-                "containers/child/container.toml": 'base = "base"',
-                "containers/child/src/main.sh": "echo hello",
-            },
-        )
-        for name in ("base", "child"):
-            self.ecr.create_repository(repositoryName=f"{self.name}/{name}", imageTagMutability="IMMUTABLE")
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "images", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        child = self.start(*arguments)
-        out, err = child.communicate(timeout=120)
-        return child.returncode, out, err
-
-    def build(self) -> dict[str, dict[str, Any]]:
-        code, out, err = self.run("build")
-        assert code == 0, out + err
-        return self.images()
-
-    def images(self) -> dict[str, dict[str, Any]]:
-        return {entry["name"]: entry for entry in json.loads((self.folder / "images.json").read_text())}
-
-    def reasons(self) -> dict[str, list[str]]:
-        code, out, err = self.run("plan", "--json")
-        assert code == 0, err
-        return {entry["name"]: entry["reasons"] for entry in json.loads(out)}
-
-    def tags(self, name: str) -> dict[str, str]:
-        details = self.ecr.describe_images(repositoryName=f"{self.name}/{name}")["imageDetails"]
-        return {tag: detail["imageDigest"] for detail in details for tag in detail["imageTags"]}
-
-
-@pytest.fixture
-def project(tmp_path: Path, docker_engine: Engine, engine: docker.DockerClient, registry: LocalRegion) -> Project:
-    assert engine.ping()
-    return Project(tmp_path, docker_engine, registry)
 
 
 def test_the_way_of_an_image(project: Project, engine: docker.DockerClient) -> None:

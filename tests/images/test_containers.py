@@ -122,7 +122,7 @@ REFUSED = {
             "x/Dockerfile": BASED,
             "x/container.toml": 'base = "b"',
         },
-        "it is X86_64, but its base b is ARM64",
+        "it is built for linux/amd64, but its base b only for linux/arm64",
         "the same `architecture`",
     ),
     "a stage that is not there": (

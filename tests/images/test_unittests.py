@@ -17,8 +17,8 @@ from pipeline.images.container_run import LABEL
 from pipeline.images.containers import discover
 from pipeline.images.unittests import TestResult, Tests, with_tests
 from pipeline.localaws.machine.engine import Engine
-from tests.images.conftest import TINY
 from tests.images.folders import write
+from tests.images.project import TINY
 
 GOOD = '<testsuite><testcase classname="t" name="one"/><testcase classname="t" name="two"/></testsuite>'
 BAD = (
