@@ -1,52 +1,113 @@
 """An Airflow to test DAGs with: an environment of its own, made with uv, kept by what is in it.
 
 What MWAA's image holds is a lock file in `locks/`, a version each. The project's own requirements.txt is installed
-over it with the lock as constraints, as MWAA does.
+over it under constraints, as MWAA does. What the tests themselves need (pytest, ruff) is in a second environment over
+the first, so that a DAG that imports it fails as it would on MWAA.
 """
 
 import fcntl
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.console import step
+from pipeline.console import out, step
+from pipeline.dagtest.constraints import constraints_for
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
 
 LOCKS = Path(__file__).with_name("locks")
 FOLDER = ".airflow"
-FORMAT = "1"  # of what is installed; a change makes every environment anew
+FORMAT = "2"  # of what is installed; a change makes every environment anew
 COMPLETE = "complete"
 DOWNLOADS = 600.0  # seconds that an installation may take
 
 
 @dataclass(frozen=True)
 class AirflowEnvironment:
-    """An environment in which Airflow is installed."""
+    """An environment in which Airflow is installed.
+
+    Attributes:
+        folder: Where it is; its name tells what is in it.
+        version: Airflow's.
+    """
 
     folder: Path
+    version: str
 
     @property
     def python(self) -> Path:
-        """Its Python."""
+        """The Python in which DAG files are imported."""
         return self.folder / "bin" / "python"
 
-    def variables(self, dag_folder: Path) -> Mapping[str, str]:
+    @property
+    def tests_python(self) -> Path:
+        """The same with pytest beside Airflow."""
+        return self.folder / "tests" / "bin" / "python"
+
+    @property
+    def ruff(self) -> Path:
+        """The linter that knows Airflow's old names."""
+        return self.folder / "tests" / "bin" / "ruff"
+
+    @property
+    def home(self) -> Path:
+        """AIRFLOW_HOME."""
+        return self.folder / "home"
+
+    def variables(self, dag_folder: Path, region: str) -> Mapping[str, str]:
         """What a process in it needs: a home of its own, MWAA's settings, and no bytecode beside the DAGs."""
         return {
-            "AIRFLOW_HOME": str(self.folder / "home"),
+            "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(dag_folder / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # By default Airflow shows the two innermost calls of an error, which need not be in the DAG.
             "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "1000",
+            # Its processes are ended by us, who say at which line they were.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "0",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
             "PYTHONDONTWRITEBYTECODE": "",  # set by some shells and images; it would cost seconds in every run
             "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"),
         }
+
+    def alone(self, variables: Mapping[str, str]) -> Sequence[str]:
+        """The start of a command line that sees these variables and none of this machine's: MWAA has none of them."""
+        known = {
+            "PATH": f"{self.folder / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+        }
+        return ["env", "-i", *(f"{name}={value}" for name, value in (known | dict(variables)).items())]
+
+
+def versions() -> tuple[str, ...]:
+    """The versions of Airflow that there are locks for, the oldest first."""
+    found = (path.stem.removeprefix("airflow-") for path in LOCKS.glob("airflow-*.txt"))
+    return tuple(sorted(found, key=lambda version: [int(part) for part in version.split(".")]))
+
+
+def lock_of(version: str) -> Path:
+    """The lock of what MWAA's image for a version of Airflow holds.
+
+    Raises:
+        UsageError: There is none.
+    """
+    lock = LOCKS / f"airflow-{version}.txt"
+    if not lock.is_file():
+        raise UsageError(
+            f"there is no lock for Airflow {version}; there are locks for: {', '.join(versions())}",
+            where="cdk.json: context.pipeline.airflow.version",
+            mend=f"Make {lock.name} in {LOCKS} as the .in file beside it says.",
+        )
+    return lock
 
 
 def ensure(project: Path, version: str) -> AirflowEnvironment:
@@ -56,22 +117,17 @@ def ensure(project: Path, version: str) -> AirflowEnvironment:
         UsageError: There is no lock for the version.
         PipelineError: uv is missing, or the installation fails; says why.
     """
-    lock = LOCKS / f"airflow-{version}.txt"
-    if not lock.is_file():
-        known = ", ".join(sorted(path.stem.removeprefix("airflow-") for path in LOCKS.glob("airflow-*.txt")))
-        raise UsageError(
-            f"there is no lock for Airflow {version}; there are locks for: {known}",
-            where="cdk.json: context.pipeline.airflow.version",
-            mend=f"Make {lock.name} in {LOCKS} as the .in file beside it says.",
-        )
-    uv = find_uv()
-    python = _python(uv, version)
+    lock = lock_of(version)
+    tests = LOCKS / f"tests-{version}.txt"
+    python = find_python(project, version)
     requirements = project / "dags" / "requirements.txt"
-    key = fingerprint(lock.read_bytes(), requirements.read_bytes() if requirements.is_file() else b"", python)
-    environment = AirflowEnvironment(project / FOLDER / key)
-    with _alone(project / FOLDER, key):
-        if not (environment.folder / COMPLETE).is_file():
-            _create(environment, uv, python, lock, requirements)
+    asked = requirements.read_bytes() if requirements.is_file() else b""
+    key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
+    environment = AirflowEnvironment(project / FOLDER / key, version)
+    if not (environment.folder / COMPLETE).is_file():
+        with _alone(project / FOLDER, key):
+            if not (environment.folder / COMPLETE).is_file():
+                _create(environment, project, python, requirements)
     return environment
 
 
@@ -104,16 +160,22 @@ def find_uv() -> str:
 
 def has_requirements(text: str) -> bool:
     """Whether a requirements.txt asks for anything."""
-    return any(line.strip() and not line.strip().startswith("#") for line in text.splitlines())
+    return any(line.strip() and not line.strip().startswith(("#", "-")) for line in text.splitlines())
 
 
-def _python(uv: str, version: str) -> str:
-    """The Python that MWAA uses where this machine has it, else the one that runs us."""
+def find_python(project: Path, version: str) -> str:
+    """The Python that MWAA uses where this machine has it, else the one that runs us; asked once for each project."""
     wanted = mwaa_python(version)
+    note = project / FOLDER / f"python-{wanted}"
+    if note.is_file() and Path(known := note.read_text(encoding="utf-8")).is_file():
+        return known
     try:
-        return run([uv, "python", "find", "--no-project", "--no-python-downloads", wanted]).strip()
+        found = run([find_uv(), "python", "find", "--no-project", "--no-python-downloads", wanted]).strip()
     except CommandError:
-        return sys.executable
+        found = sys.executable
+    note.parent.mkdir(exist_ok=True)
+    note.write_text(found, encoding="utf-8")
+    return found
 
 
 @contextmanager
@@ -125,20 +187,53 @@ def _alone(folder: Path, key: str) -> Iterator[None]:
         yield
 
 
-def _create(environment: AirflowEnvironment, uv: str, python: str, lock: Path, requirements: Path) -> None:
+def _create(environment: AirflowEnvironment, project: Path, python: str, requirements: Path) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
+    uv, version = find_uv(), environment.version
+    lock = lock_of(version)
     install = [uv, "pip", "install", "--quiet", "--python", str(environment.python)]
-    with step(f"install Airflow ({lock.stem}) for the tests of DAGs"):
+    with step(f"install Airflow {version} for the tests of DAGs"):
         run([uv, "venv", "--quiet", "--no-project", "--python", python, str(environment.folder)])
         run([*install, "--require-hashes", "--requirement", str(lock)], timeout=DOWNLOADS)
+        _create_tests(environment, uv)
     if requirements.is_file() and has_requirements(requirements.read_text(encoding="utf-8", errors="replace")):
+        constraints = constraints_for(project, version, lock)
         with step("install dags/requirements.txt as MWAA does"):
             try:
-                run([*install, "--requirement", str(requirements), "--constraint", str(lock)], timeout=DOWNLOADS)
+                run(
+                    [*install, "--requirement", str(constraints.requirements), *constraints.options],
+                    timeout=DOWNLOADS,
+                )
             except CommandError as error:
                 raise PipelineError(
-                    f"its packages cannot be installed over those of MWAA's {lock.stem}:\n{error.output.strip()}",
+                    f"its packages cannot be installed with Airflow {version}, under {constraints.source}:\n"
+                    f"{error.output.strip()}",
                     where=str(requirements),
-                    mend="Change the versions it asks for; MWAA would come up without these packages.",
+                    mend="`pipeline test requirements` says which; MWAA would come up without all of these packages.",
                 ) from None
+    if mwaa_python(version) not in (actual := _version_of(environment.python)):
+        out.print(
+            f"MWAA runs Airflow {version} on Python {mwaa_python(version)}; the tests run on {actual}, found here"
+        )
     (environment.folder / COMPLETE).touch()
+
+
+def _create_tests(environment: AirflowEnvironment, uv: str) -> None:
+    """The environment over the first: what it does not have itself, it finds there."""
+    folder = environment.folder / "tests"
+    lock = LOCKS / f"tests-{environment.version}.txt"
+    run([uv, "venv", "--quiet", "--no-project", "--python", str(environment.python), str(folder)])
+    run(
+        [
+            *(uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")),
+            *("--require-hashes", "--requirement", str(lock)),
+        ],
+        timeout=DOWNLOADS,
+    )
+    (packages,) = environment.folder.glob("lib/python*/site-packages")
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / "airflow.pth").write_text(f"{packages}\n", encoding="utf-8")
+
+
+def _version_of(python: Path) -> str:
+    return run([str(python), "-c", "import platform; print(platform.python_version())"]).strip()

@@ -15,7 +15,7 @@ def exist(project: Path) -> bool:
     return any((project / TESTS).rglob("test_*.py"))
 
 
-def run_them(environment: AirflowEnvironment, project: Path, dag_folder: Path, reports: Path) -> bool:
+def run_them(environment: AirflowEnvironment, project: Path, dag_folder: Path, reports: Path, region: str) -> bool:
     """Run them; say what failed.
 
     Writes `dags-unit.xml` (JUnit) and `dags-coverage.xml` (Cobertura, of the DAG folder) into the reports.
@@ -26,12 +26,12 @@ def run_them(environment: AirflowEnvironment, project: Path, dag_folder: Path, r
     folder = (project / reports).resolve()
     dags = (project / dag_folder).resolve()
     command = [
-        *(str(environment.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project / TESTS)),
+        *(str(environment.tests_python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project / TESTS)),
         f"--junitxml={folder / 'dags-unit.xml'}",
         *(f"--cov={dags}", f"--cov-report=xml:{folder / 'dags-coverage.xml'}"),
     ]
     variables = {
-        **environment.variables(dags),
+        **environment.variables(dags, region),
         "PYTHONPATH": str(dags),
         "COVERAGE_FILE": str(environment.folder / "coverage"),
     }

@@ -9,33 +9,28 @@ from pipeline import settings
 from pipeline.console import out, step
 from pipeline.dagtest import authors_tests, junit
 from pipeline.dagtest.airflow_environment import ensure
-from pipeline.dagtest.importing import SECONDS, import_files
-from pipeline.dagtest.project_containers import tasks_and_bases
-from pipeline.dagtest.rules import judge
-from pipeline.dagtest.summary import print_verdicts
+from pipeline.dagtest.summary import print_rules, print_verdicts
+from pipeline.dagtest.testing import DAGS, run_test
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
 
-DAGS = Path("dags")
 REPORTS = Path("reports")
 WRITTEN = ("dags.xml", "dags-unit.xml", "dags-coverage.xml")
 
 
 @click.command("dags")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=SECONDS,
-    show_default=True,
-    help="How long importing one file may take.",
-)
-def dags(paths: tuple[Path, ...], seconds: float) -> None:
+@click.option("--again", is_flag=True, help="Import every file, even those whose result is known from an earlier run.")
+@click.option("--rules", is_flag=True, help="Tell the rules and what they do, and test nothing.")
+def dags(paths: tuple[Path, ...], again: bool, rules: bool) -> None:
     """Import DAG files as MWAA does and check them; then run the tests in tests/dags.
 
     PATHS are files or folders, the DAG folder by default; with PATHS the tests in tests/dags are left out. Reports are
-    written to reports/dags.xml and reports/dags-unit.xml.
+    written to reports/dags.xml, reports/dags-unit.xml and reports/dags-coverage.xml.
     """
+    if rules:
+        print_rules()
+        return
     project = Path.cwd()
     configured = settings.load(project)
     missing = [str(path) for path in (paths or (DAGS,)) if not path.exists()]
@@ -43,21 +38,22 @@ def dags(paths: tuple[Path, ...], seconds: float) -> None:
         raise UsageError(f"no such file or folder: {', '.join(missing)}")
     for report in WRITTEN:  # one of an earlier run would speak for this one if this one ends early
         (REPORTS / report).unlink(missing_ok=True)
-    containers, bases = tasks_and_bases(project / "containers")
     environment = ensure(project, configured.airflow.version)
     REPORTS.mkdir(exist_ok=True)
     with step("import the DAG files"):
-        files = import_files(environment, project, project / DAGS, paths or (DAGS,), seconds)
-    verdicts = judge(files, containers, bases)
-    (REPORTS / "dags.xml").write_bytes(junit.report(verdicts, "dags"))
-    print_verdicts(verdicts, files)
-    wrong = [f"{len(bad)} of {len(files)} DAG files"] if (bad := {v.path for v in verdicts if v.problems}) else []
-    if not paths and authors_tests.exist(project) and not authors_tests.run_them(environment, project, DAGS, REPORTS):
+        outcome = run_test(environment, project, configured, paths or (DAGS,), again=again)
+    (REPORTS / "dags.xml").write_bytes(junit.report(outcome.verdicts, f"dags, Airflow {environment.version}"))
+    print_verdicts(outcome.verdicts, outcome.files)
+    bad = {verdict.path for verdict in outcome.verdicts if verdict.fails}
+    wrong = [f"{len(bad)} of {len(outcome.files)} DAG files"] if bad else []
+    if (
+        not paths
+        and authors_tests.exist(project)
+        and not authors_tests.run_them(environment, project, DAGS, REPORTS, configured.region)
+    ):
         wrong.append("the tests in tests/dags")
     if wrong:
-        raise PipelineError(
-            f"not ready for Airflow: {' and '.join(wrong)}", where=f"Airflow {configured.airflow.version}"
-        )
+        raise PipelineError(f"not ready for Airflow: {' and '.join(wrong)}", where=f"Airflow {environment.version}")
 
 
 @click.command("stacks")

@@ -22,13 +22,14 @@ def sentence(problem: Problem) -> str:
 
 
 def report(verdicts: Sequence[Verdict], name: str) -> bytes:
-    """The report.
+    """The report. A warning is a skipped case: CodeBuild shows the message of failed and skipped cases only.
 
     Args:
         verdicts: In the order of the test cases.
         name: The test suite's name.
     """
     suite = ET.Element("testsuite", name=name)
+    skipped = 0
     for verdict in verdicts:
         case = ET.SubElement(
             suite,
@@ -39,24 +40,33 @@ def report(verdicts: Sequence[Verdict], name: str) -> bytes:
             time=f"{verdict.seconds:.3f}",
         )
         if verdict.skipped:
-            ET.SubElement(case, "skipped", message=verdict.skipped)
-        if verdict.problems:
+            skipped += 1
+            ET.SubElement(case, "skipped", message=_clean(verdict.skipped))
+        elif verdict.problems:
             first = verdict.problems[0]
             if first.line:
                 case.set("line", str(first.line))
-            message = "; ".join(f"{place(verdict, problem)}: {sentence(problem)}" for problem in verdict.problems)
-            failure = ET.SubElement(case, "failure", type=verdict.rule, message=_clean(message))
-            failure.text = _clean("\n\n".join(_whole(verdict, problem) for problem in verdict.problems))
+            message = "; ".join(_short(verdict, problem) for problem in verdict.problems)
+            if verdict.fails:
+                element = ET.SubElement(case, "failure", type=verdict.rule, message=_clean(message))
+            else:
+                skipped += 1
+                element = ET.SubElement(case, "skipped", message=_clean(f"warning: {message}"))
+            element.text = _clean("\n\n".join(_whole(verdict, problem) for problem in verdict.problems))
     suite.set("tests", str(len(verdicts)))
-    suite.set("failures", str(sum(bool(verdict.problems) for verdict in verdicts)))
+    suite.set("failures", str(sum(verdict.fails for verdict in verdicts)))
     suite.set("errors", "0")
-    suite.set("skipped", str(sum(bool(verdict.skipped) for verdict in verdicts)))
+    suite.set("skipped", str(skipped))
     suite.set("time", f"{sum(verdict.seconds for verdict in verdicts):.3f}")
     suites = ET.Element("testsuites")
     suites.append(suite)
     ET.indent(suites)
     content: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
     return content
+
+
+def _short(verdict: Verdict, problem: Problem) -> str:
+    return f"{place(verdict, problem)}: {sentence(problem)}. {problem.mend}"
 
 
 def _whole(verdict: Verdict, problem: Problem) -> str:

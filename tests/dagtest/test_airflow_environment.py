@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dagtest.airflow_environment import LOCKS, ensure, fingerprint, has_requirements, mwaa_python
+from pipeline.dagtest.airflow_environment import (
+    LOCKS,
+    ensure,
+    fingerprint,
+    has_requirements,
+    mwaa_python,
+    versions,
+)
 from pipeline.dagtest.project_containers import tasks_and_bases
 from pipeline.errors import UsageError
 
@@ -27,7 +34,8 @@ def test_the_python_is_the_one_mwaa_runs_that_airflow_on(airflow: str, python: s
 
 
 @pytest.mark.parametrize(
-    ("text", "asks"), [("", False), ("# none\n\n  # yet\n", False), ("# one\npandas\n", True), ("-r more.txt", True)]
+    ("text", "asks"),
+    [("", False), ("# none\n\n  # yet\n", False), ("# one\npandas\n", True), ("--constraint x.txt\n", False)],
 )
 def test_a_file_of_comments_asks_for_nothing(text: str, asks: bool) -> None:
     assert has_requirements(text) == asks
@@ -40,11 +48,13 @@ def test_a_version_without_a_lock_is_refused_with_those_there_are(tmp_path: Path
 
 
 def test_locks_pin_everything_by_hash_and_name_no_index() -> None:
-    for lock in LOCKS.glob("airflow-*.txt"):
+    for lock in LOCKS.glob("*.txt"):
         lines = lock.read_text().splitlines()
         assert all("==" in line or line.startswith("    --hash=sha256:") for line in lines)
         assert not any("://" in line or line.startswith("-") for line in lines)
-        assert f"apache-airflow=={lock.stem.removeprefix('airflow-')} \\" in lines
+    for version in versions():
+        assert f"apache-airflow=={version} \\" in (LOCKS / f"airflow-{version}.txt").read_text().splitlines()
+        assert (LOCKS / f"tests-{version}.txt").is_file()
 
 
 def test_containers_are_tasks_unless_they_say_otherwise(tmp_path: Path) -> None:

@@ -1,95 +1,121 @@
-"""`pipeline test dags` with a real Airflow, on DAGs that fail in the ways DAGs do."""
+"""`pipeline test dags` with a real Airflow, on DAGs that are wrong in the ways DAGs are."""
 
 import shutil
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
-from click.testing import CliRunner, Result
 
-from pipeline.dagtest.airflow_environment import FOLDER, ensure
-from pipeline.dagtest.commands import dags
 from pipeline.errors import PipelineError
+from tests.dagtest.projects import ROOT, Run, make_project, run
 
-ROOT = Path(__file__).resolve().parents[2]
-HEAD = """from airflow.sdk import DAG
+HEAD = """from airflow.sdk import DAG, Variable, task
 from fargate import fargate_task
 from pendulum import datetime
 """
+# What stands after the head in each file → (file, rule) of the report, with the line and the words it says.
 FILES = {
     "good.py": 'with DAG("good", start_date=datetime(2026, 1, 1)):\n    fargate_task("ingest", command=["{{ ds }}"])\n',
     "broken.py": 'with DAG("broken"\n',
-    "hangs.py": "while True: pass\n",
-    "unknown.py": 'with DAG("unknown"):\n    fargate_task("transfrom", command=["x"])\n',
-    "template.py": 'with DAG("template"):\n    fargate_task("ingest", command=["{{ data_interval_strat }}"])\n',
     "raises.py": "def f():\n    return 1 / 0\nf()\n",
-    "leaves.py": "import os\nos._exit(0)\n",
+    "needs.py": 'import pandas_of_ours\nDAG("needs")\n',
+    "inner.py": 'with DAG("inner"):\n    @task.branch\n    def t():\n        import numpie\n    t()\n',
+    "unknown.py": 'with DAG("unknown"):\n    fargate_task("transfrom", command=["x"])\n',
+    "shape.py": 'with DAG("shape"):\n    fargate_task("ingest", command=["x", 5])\n',
+    "template.py": 'with DAG("template"):\n    fargate_task("ingest", command=["{{ data_interval_strat }}"])\n',
+    "cycle.py": 'with DAG("cycle") as dag:\n'
+    '    a, b = (fargate_task("ingest", task_id=t, command=["x"]) for t in "ab")\n'
+    "    a >> b >> a\n",
+    "never.py": 'with DAG("never", schedule="0 0 30 2 *", start_date=datetime(2026, 1, 1)):\n    pass\n',
+    "moves.py": 'import pendulum\nwith DAG("moves", schedule="@daily", start_date=pendulum.now()):\n    pass\n',
+    "one.py": 'dag = DAG("twin")\n',
+    "two.py": 'dag = DAG("twin")\n',
+    "asks.py": 'DAG("asks", description=Variable.get("what", default="-"))\n',
+    "worker.py": 'with DAG("worker"):\n    @task\n    def work(): ...\n    work()\n',
+    "old.py": 'from airflow.operators.bash import BashOperator\nDAG("old")\n',
+    "no_dag.py": "x = 'airflow dag'\n",
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the real helper and the real Airflow environment, shared with the developer's own."""
-    ensure(ROOT, "3.3.1")
-    shutil.copy(ROOT / "cdk.json", tmp_path)
-    (tmp_path / "dags").mkdir()
-    shutil.copy(ROOT / "dags" / "fargate.py", tmp_path / "dags")
-    shutil.copy(ROOT / "dags" / "requirements.txt", tmp_path / "dags")
-    (tmp_path / "dags" / ".airflowignore").write_text("fargate.py\n")
-    for name in ("ingest", "transform"):
-        (tmp_path / "containers" / name).mkdir(parents=True)
-        (tmp_path / "containers" / name / "Dockerfile").touch()
-    (tmp_path / FOLDER).symlink_to(ROOT / FOLDER)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    files = {name: HEAD + text for name, text in FILES.items()}
+    return run(make_project(tmp_path_factory.mktemp("project"), files))
 
 
-def run(project: Path, *names: str) -> tuple[Result, dict[tuple[str, str], ET.Element]]:
-    """Put these files into the DAG folder, run the command, and read its report by file and rule."""
-    for name in names:
-        (project / "dags" / name).write_text(HEAD + FILES[name])
-    result = CliRunner().invoke(dags, ["--seconds", "8"])
-    root = ET.parse(project / "reports" / "dags.xml").getroot()  # noqa: S314 - written a moment ago
-    return result, {(case.get("classname", ""), case.get("name", "")): case for case in root.iter("testcase")}
+FAILURES = {
+    ("broken.py", "imports"): "dags/broken.py:4: SyntaxError: '(' was never closed",
+    ("raises.py", "imports"): "dags/raises.py:5: ZeroDivisionError: division by zero",
+    ("needs.py", "imports"): "dags/needs.py:4: ModuleNotFoundError: No module named 'pandas_of_ours'",
+    ("needs.py", "modules"): "dags/needs.py:4: the module 'pandas_of_ours' is neither in MWAA's image nor from",
+    ("inner.py", "modules"): "dags/inner.py:7: the module 'numpie' is neither in MWAA's image nor from",
+    ("unknown.py", "container-exists"): "dags/unknown.py:5: unknown.transfrom: there is no container 'transfrom'; "
+    "containers that run as tasks: ingest, transform",
+    ("shape.py", "container-command"): "dags/shape.py:5: shape.ingest: its command holds what is no text: [5]",
+    ("template.py", "templates-render"): "dags/template.py:5: template.ingest: the template in overrides does not "
+    "render: '{{ data_interval_strat }}': UndefinedError: 'data_interval_strat' is undefined",
+    ("cycle.py", "imports"): "dags/cycle.py: AirflowDagCycleException: Cycle detected in Dag: cycle.",
+    ("cycle.py", "cycles"): "dags/cycle.py: cycle: tasks wait for each other: a → b → a",
+    ("never.py", "schedules"): "dags/never.py:4: never: its next run cannot be computed: CroniterBadDateError",
+    ("moves.py", "start-dates"): "dags/moves.py:5: moves: its start date is made of the time",
+    ("one.py", "duplicate-ids"): "dags/one.py:4: twin: there is a DAG 'twin' in dags/two.py, too",
+    ("two.py", "duplicate-ids"): "dags/two.py:4: twin: there is a DAG 'twin' in dags/one.py, too",
+    ("asks.py", "no-variables"): "dags/asks.py:4: Variable.get 'what', while the file is parsed",
+}
 
 
-def test_good_dags_pass_and_nothing_is_left_in_their_folder(project: Path) -> None:
-    result, cases = run(project, "good.py")
-    assert result.exit_code == 0
-    assert {(path, len(list(case))) for (path, _), case in cases.items()} == {("dags/good.py", 0)}
-    assert not list((project / "dags").rglob("__pycache__"))
+def test_each_bad_file_fails_its_own_rule_with_the_line_and_the_others_are_unaffected(everything: Run) -> None:
+    assert isinstance(everything.result.exception, PipelineError)
+    assert everything.result.exception.exit_code == 1
+    assert set(everything.said()) == set(FAILURES)
 
 
-def test_each_bad_file_fails_its_own_case_with_the_line_and_the_others_are_unaffected(project: Path) -> None:
-    result, cases = run(project, *FILES)
-    assert isinstance(result.exception, PipelineError)
-    assert result.exception.exit_code == 1
-    failures = {
-        (Path(path).name, rule): case[0].get("message")
-        for (path, rule), case in cases.items()
-        if case.find("failure") is not None
-    }
-    assert failures == {
-        ("broken.py", "imports"): "dags/broken.py:4: SyntaxError: '(' was never closed",
-        ("hangs.py", "imports"): "dags/hangs.py: importing it did not end within 8 s",
-        ("leaves.py", "imports"): "dags/leaves.py: importing it ended its process with code 0",
-        ("raises.py", "imports"): "dags/raises.py:5: ZeroDivisionError: division by zero",
-        ("template.py", "templates-render"): (
-            "dags/template.py:5: template.ingest: the template in overrides does not render: "
-            "'{{ data_interval_strat }}': UndefinedError: 'data_interval_strat' is undefined"
-        ),
-        ("unknown.py", "container-exists"): (
-            "dags/unknown.py:5: unknown.transfrom: there is no container 'transfrom'; "
-            "containers that run as tasks: ingest, transform"
-        ),
-    }
+@pytest.mark.parametrize(("name", "rule"), FAILURES)
+def test_the_message_says_where_and_what(everything: Run, name: str, rule: str) -> None:
+    assert everything.said()[name, rule].startswith(FAILURES[name, rule])
 
 
-def test_the_sample_project_is_ready_for_airflow(project: Path) -> None:
+def test_warnings_tell_and_do_not_fail(everything: Run) -> None:
+    skipped = {key: text for key, text in everything.said("skipped").items() if text.startswith("warning: ")}
+    assert set(skipped) == {("worker.py", "off-workers"), ("old.py", "deprecated-apis")}
+    assert skipped["worker.py", "off-workers"].startswith("warning: dags/worker.py:6: worker.work: it does its work on")
+    assert "airflow.operators.bash" in skipped["old.py", "deprecated-apis"]
+
+
+def test_a_file_without_a_dag_is_named_as_such(everything: Run) -> None:
+    assert "holds no DAG" in everything.said("skipped")["no_dag.py", "schedules"]
+
+
+def test_good_dags_pass_and_nothing_is_left_in_their_folder(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {"good.py": HEAD + FILES["good.py"]})
+    before = sorted((project / "dags").rglob("*"))
+    good = run(project)
+    assert good.result.exit_code == 0
+    assert not good.said()
+    assert sorted((project / "dags").rglob("*")) == before
+
+
+def test_the_settings_switch_rules_and_say_what_the_team_demands(tmp_path: Path) -> None:
+    files = {name: HEAD + FILES[name] for name in ("asks.py", "worker.py", "one.py", "two.py", "good.py")}
+    project = make_project(
+        tmp_path,
+        files,
+        rules={"no-variables": "warn", "off-workers": "deny", "owners": "deny", "duplicate-ids": "off"},
+        on_workers=["worker.*"],
+        owners=["shop-*"],
+        variables={"what": "sample"},
+        exceptions={"owners": ["dags/worker.py"]},
+    )
+    found = run(project)
+    assert set(found.said()) == {("good.py", "owners")}
+    assert "its owner is 'airflow'" in found.said()["good.py", "owners"]
+    assert "warning: dags/asks.py:4: Variable.get 'what'" in found.said("skipped")["asks.py", "no-variables"]
+    assert not [rule for _, rule in found.cases if rule == "duplicate-ids"]
+
+
+def test_the_sample_project_is_ready_for_airflow(tmp_path: Path) -> None:
+    files = {path.name: path.read_bytes() for path in (ROOT / "dags").glob("*.py")}
+    project = make_project(tmp_path, {**files, ".airflowignore": (ROOT / "dags" / ".airflowignore").read_bytes()})
     shutil.rmtree(project / "containers")
     shutil.copytree(ROOT / "containers", project / "containers", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (ROOT / "dags").glob("*.py"):
-        shutil.copy(path, project / "dags")
-    (project / "dags" / ".airflowignore").write_text((ROOT / "dags" / ".airflowignore").read_text())
-    result = CliRunner().invoke(dags, [])
-    assert result.exit_code == 0, result.exception
+    sample = run(project)
+    assert sample.result.exit_code == 0, sample.said()

@@ -1,6 +1,7 @@
 """What runs the DAG files: real processes, real signals."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.dagtest.worker.isolation import OUTPUT_KEPT, Work, in_processes
+from pipeline.dagtest.worker.isolation import OUTPUT_KEPT, Limits, Tell, Work, in_processes
 
 MEMORY = 1 << 30
 
 
 def run(work: Work, paths: list[str], *, seconds: float = 10, processes: int = 2) -> dict[str, dict[str, Any]]:
-    found = in_processes(paths, work, processes=processes, seconds=seconds, memory=MEMORY)
+    found = in_processes(paths, work, Limits(processes, seconds, MEMORY))
     return {result["path"]: result for result in found}
 
 
@@ -49,7 +50,7 @@ DEEDS: dict[str, Callable[[], object]] = {
 }
 
 
-def behave(path: str) -> dict[str, Any]:
+def behave(path: str, _: Tell) -> dict[str, Any]:
     DEEDS.get(path, int)()
     return {"name": path}
 
@@ -82,6 +83,21 @@ def test_a_file_that_hangs_is_ended_in_time_and_holds_up_nobody() -> None:
     assert [results[str(n)]["outcome"] for n in range(20)] == ["done"] * 20
 
 
+def test_a_file_that_hangs_says_where_it_was() -> None:
+    printed = run(behave, ["hangs"], seconds=0.5)["hangs"]["printed"]
+    assert re.search(rf'File "{__file__}", line \d+ in hang', printed)
+
+
+def test_when_the_budget_is_used_up_the_rest_is_not_begun_and_the_run_ends() -> None:
+    started = time.monotonic()
+    limits = Limits(2, seconds=60, memory=MEMORY, budget=1)
+    results = {
+        result["path"]: result["outcome"] for result in in_processes(["hangs", *"abcd", "hangs", "e"], behave, limits)
+    }
+    assert time.monotonic() - started < 4
+    assert results == {"hangs": "timed out", **dict.fromkeys("abcd", "done"), "e": "not begun"}
+
+
 def test_of_megabytes_printed_the_end_is_kept() -> None:
     printed = run(behave, ["prints"])["prints"]
     assert printed["printed"].endswith("xxxthe end")
@@ -90,15 +106,18 @@ def test_of_megabytes_printed_the_end_is_kept() -> None:
 
 
 def test_what_a_file_printed_before_it_died_is_kept() -> None:
-    def last_words(_: str) -> dict[str, Any]:
+    def last_words(_: str, tell: Tell) -> dict[str, Any]:
+        tell({"kind": "exit"})
         os.write(1, b"about to end")
         os._exit(1)
 
-    assert "about to end" in run(last_words, ["x"])["x"]["printed"]
+    result = run(last_words, ["x"])["x"]
+    assert "about to end" in result["printed"]
+    assert result["events"] == [{"kind": "exit"}]
 
 
 def test_what_a_file_starts_ends_with_it(tmp_path: Path) -> None:
-    def starts_a_process(path: str) -> dict[str, Any]:
+    def starts_a_process(path: str, _: Tell) -> dict[str, Any]:
         child = subprocess.Popen(["sleep", "60"])
         Path(path).write_text(str(child.pid))
         return {}
@@ -119,14 +138,14 @@ def _is_gone(pid: int) -> bool:
 
 
 def test_a_result_larger_than_a_pipe_arrives_whole() -> None:
-    def much(_: str) -> dict[str, Any]:
+    def much(_: str, __: Tell) -> dict[str, Any]:
         return {"text": "x" * 3_000_000}
 
     assert len(run(much, ["x"])["x"]["result"]["text"]) == 3_000_000
 
 
 def test_giving_up_half_way_leaves_no_process_behind() -> None:
-    results = in_processes(["good", "hangs", "hangs"], behave, processes=2, seconds=60, memory=MEMORY)
+    results = in_processes(["good", "hangs", "hangs"], behave, Limits(2, 60, MEMORY))
     assert next(results)["path"] == "good"
     results.close()  # type: ignore[attr-defined]  # a generator, though the port only says iterator
     with pytest.raises(ChildProcessError):

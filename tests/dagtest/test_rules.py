@@ -1,72 +1,305 @@
+"""The rules, row by row of their tables."""
+
+from typing import Any
+
 import pytest
 
-from pipeline.dagtest.facts import Dag, DagFile, FailingTemplate, ImportFailure, Task
-from pipeline.dagtest.rules import RULES, Verdict, judge
+from pipeline.dagtest.facts import (
+    Cycle,
+    Dag,
+    DagFile,
+    Event,
+    FailingTemplate,
+    ImportFailure,
+    Overrides,
+    Remark,
+    Schedule,
+    Task,
+)
+from pipeline.dagtest.rules import RULES, Project, Verdict, judge, levels
+from pipeline.errors import UsageError
+from pipeline.settings import DagTests
 
-TASKS = frozenset({"ingest", "transform"})
-BASES = frozenset({"base"})
+ON = {"owners": "deny", "tags": "deny", "retries": "deny", "off-workers": "deny"}
 
 
-def file(*tasks: Task, dag_id: str = "orders", path: str = "dags/orders.py", **facts: object) -> DagFile:
-    return DagFile(path, 0.2, dags=(Dag(dag_id, 3, tasks, **facts),))  # type: ignore[arg-type]  # test's shorthand
+def project(**demands: Any) -> Project:
+    return Project(
+        "3.0.6",
+        frozenset({"ingest", "transform"}),
+        frozenset({"base"}),
+        DagTests(**{"rules": ON, **demands}),
+    )
 
 
-def of(rule: str, *files: DagFile) -> list[Verdict]:
-    return [verdict for verdict in judge(files, TASKS, BASES) if verdict.rule == rule]
+def task(task_id: str = "t", **facts: Any) -> Task:
+    return Task(task_id, "X", 7, **{"owner": "shop", "retries": 1, **facts})
+
+
+def file(*tasks: Task, dag_id: str = "orders", path: str = "dags/orders.py", **facts: Any) -> DagFile:
+    return DagFile(path, 0.2, dags=(Dag(dag_id, 3, tasks, **{"tags": ("orders",), **facts}),))
+
+
+def container(entry: Any) -> Task:
+    return task(overrides=Overrides({"containerOverrides": [entry]}))
+
+
+def verdicts_of(rule: str, *files: DagFile, **demands: Any) -> list[Verdict]:
+    return [verdict for verdict in judge(files, project(**demands)) if verdict.rule == rule]
+
+
+def says(rule: str, found: DagFile, **demands: Any) -> list[str]:
+    (verdict,) = verdicts_of(rule, found, **demands)
+    return [problem.what for problem in verdict.problems]
 
 
 def test_a_good_file_passes_every_rule() -> None:
-    verdicts = judge([file(Task("ingest", "EcsRunTaskOperator", 5, ("ingest",)))], TASKS, BASES)
+    verdicts = judge([file(container({"name": "ingest", "command": ["x"]}))], project())
     assert [verdict.rule for verdict in verdicts] == list(RULES)
     assert not any(verdict.problems or verdict.skipped for verdict in verdicts)
 
 
-def test_a_file_that_is_not_imported_fails_that_rule_and_the_others_are_skipped() -> None:
+def test_a_file_that_is_not_imported_fails_that_rule_and_rules_about_dags_are_skipped() -> None:
     failure = ImportFailure("SyntaxError: '(' was never closed", 4, "the traceback")
-    verdicts = judge([DagFile("dags/broken.py", 0.1, failure)], TASKS)
-    (problem,) = verdicts[0].problems
+    verdicts = {verdict.rule: verdict for verdict in judge([DagFile("dags/broken.py", 0.1, failure)], project())}
+    (problem,) = verdicts["imports"].problems
     assert (problem.what, problem.line, problem.details) == (failure.message, 4, "the traceback")
-    assert {verdict.skipped for verdict in verdicts[1:]} == {"the file was not imported"}
+    assert verdicts["schedules"].skipped == "the file was not imported"
+    assert not verdicts["no-network"].skipped
+
+
+def test_an_import_that_a_rule_stopped_is_told_by_that_rule_alone() -> None:
+    stopped = DagFile(
+        "dags/a.py",
+        failure=ImportFailure("AccessWhileParsing: ...", 2, is_denied=True),
+        events=(Event("network", "x", 2),),
+    )
+    verdicts = {verdict.rule: verdict for verdict in judge([stopped], project())}
+    assert verdicts["imports"].skipped
+    assert not verdicts["imports"].problems
+    assert verdicts["no-network"].fails
 
 
 def test_a_file_without_a_dag_is_named_as_such_and_does_not_fail() -> None:
-    verdicts = judge([DagFile("dags/shared.py")], TASKS)
+    verdicts = judge([DagFile("dags/shared.py")], project())
     assert not any(verdict.problems for verdict in verdicts)
-    assert all(".airflowignore" in verdict.skipped for verdict in verdicts[1:])
+    assert all(".airflowignore" in verdict.skipped for verdict in verdicts if RULES[verdict.rule].needs_dags)
 
 
-def test_a_dag_id_in_two_files_is_a_problem_of_both_naming_the_other() -> None:
-    first, second, third = of("duplicate-ids", file(), file(path="dags/copy.py"), file(dag_id="x", path="dags/x.py"))
-    assert first.problems[0].what == "there is a DAG 'orders' in dags/orders.py, too"
-    assert second.problems[0].what == "there is a DAG 'orders' in dags/copy.py, too"
-    assert not third.problems
+def test_a_level_decides_whether_a_problem_fails_or_is_looked_for_at_all() -> None:
+    noisy = DagFile("dags/a.py", printed=1_000_000)
+    for level, fails, found in (("deny", True, 1), ("warn", False, 1), ("off", False, 0)):
+        verdicts = verdicts_of("output", noisy, rules={"output": level})
+        assert [verdict.fails for verdict in verdicts] == [fails] * found
+        assert [len(verdict.problems) for verdict in verdicts] == [1] * found
+
+
+def test_an_exception_leaves_a_file_out_of_a_rule_and_says_so() -> None:
+    (verdict,) = verdicts_of("output", DagFile("dags/old/a.py", printed=9**9), exceptions={"output": ("dags/old/*",)})
+    assert not verdict.problems
+    assert "exception" in verdict.skipped
+
+
+def test_settings_that_name_a_rule_that_does_not_exist_are_refused_with_those_that_do() -> None:
+    with pytest.raises(UsageError, match=r"no rule 'no-netwrok'; there are: imports, .*no-network"):
+        levels({"no-netwrok": "deny"}, {})
 
 
 @pytest.mark.parametrize(
-    ("containers", "says"),
+    ("rule", "found", "expected"),
+    [
+        ("parse-time", DagFile("a.py", 11.0), ["importing it took 11.0 s; the budget is 10 s"]),
+        ("parse-time", DagFile("a.py", 9.0), []),
+        ("parse-time", DagFile("a.py", 30.0, ImportFailure("it did not end")), []),
+        (
+            "output",
+            DagFile("a.py", printed=100_001),
+            ["it printed 100,001 bytes while it was parsed; 100,000 are allowed"],
+        ),
+        ("output", DagFile("a.py", printed=100_000), []),
+        (
+            "no-network",
+            DagFile("a.py", events=(Event("network", "connect to db:1", 3),)),
+            ["connect to db:1, while the file is parsed"],
+        ),
+        ("no-database", DagFile("a.py", events=(Event("network", "connect to db:1", 3),)), []),
+        (
+            "no-variables",
+            DagFile("a.py", events=(Event("variables", "get", 3, "h.py:4"),)),
+            ["get, in h.py:4, while the file is parsed"],
+        ),
+        (
+            "modules",
+            DagFile("a.py", missing=(Remark("x", 3, "a.py"),)),
+            ["the module 'x' is neither in MWAA's image nor from dags/requirements.txt"],
+        ),
+        (
+            "modules",
+            DagFile("a.py", missing=(Remark("x", 3, "b.py"),)),
+            ["the module 'x' is neither in MWAA's image nor from dags/requirements.txt, in b.py:3"],
+        ),
+        (
+            "cycles",
+            DagFile("a.py", failure=ImportFailure("cycle"), cycles=(Cycle("d", ("a", "b", "a")),)),
+            ["tasks wait for each other: a → b → a"],
+        ),
+    ],
+)
+def test_what_happens_while_a_file_is_parsed(rule: str, found: DagFile, expected: list[str]) -> None:
+    assert says(rule, found) == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "about_schedule", "about_start"),
+    [
+        (Schedule("NullTimetable", is_automatic=False, has_next=False, is_moving=True), "", ""),
+        (Schedule("CronTriggerTimetable"), "", ""),
+        (Schedule("CronTriggerTimetable", error="X: bad"), "its next run cannot be computed: X: bad", ""),
+        (Schedule("X", has_next=False, has_ended=True), "", ""),
+        (Schedule("X", has_next=False), "its schedule (X) never starts a run: it has no start date", ""),
+        (Schedule("X", has_next=False, start="S"), "its schedule (X) never starts a run: with the start date S", ""),
+        (Schedule("X", is_moving=True), "", "its start date is made of the time"),
+    ],
+)
+def test_when_a_dag_runs(schedule: Schedule, about_schedule: str, about_start: str) -> None:
+    found = file(schedule=schedule)
+    assert says("schedules", found) == ([about_schedule] if about_schedule else [])
+    assert [what[: len(about_start)] for what in says("start-dates", found)] == ([about_start] if about_start else [])
+
+
+def test_a_dag_id_in_two_files_is_a_problem_of_both_naming_the_other() -> None:
+    files = (file(), file(path="dags/copy.py"), file(dag_id="x", path="dags/x.py"))
+    copy, orders, other = verdicts_of("duplicate-ids", *files)
+    assert orders.problems[0].what == "there is a DAG 'orders' in dags/copy.py, too"
+    assert copy.problems[0].what == "there is a DAG 'orders' in dags/orders.py, too"
+    assert not other.problems
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "demands", "wrong"),
+    [
+        ("owners", file(task(owner="airflow")), {}, True),
+        ("owners", file(task(owner="anybody")), {}, False),
+        ("owners", file(task(owner="anybody")), {"owners": ("shop-*",)}, True),
+        ("owners", file(task(owner="shop-data")), {"owners": ("shop-*",)}, False),
+        ("tags", file(tags=()), {}, True),
+        ("tags", file(tags=("any",)), {}, False),
+        ("tags", file(tags=("any", "orders")), {"tags": ("orders",)}, True),
+        ("tags", file(tags=("orders",)), {"tags": ("orders",)}, False),
+        ("retries", file(task(retries=0)), {}, True),
+        ("retries", file(task(retries=1)), {}, False),
+        ("retries", file(task(retries=1)), {"retries": 2}, True),
+    ],
+)
+def test_what_the_team_demands_of_every_dag(rule: str, found: DagFile, demands: dict[str, Any], wrong: bool) -> None:
+    assert bool(says(rule, found, **demands)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("bases", "on_workers", "wrong"),
+    [
+        (("EcsRunTaskOperator", "BaseOperator"), (), False),
+        (("PythonOperator", "BaseOperator"), (), True),
+        (("_PythonDecoratedOperator", "DecoratedOperator", "PythonOperator"), (), True),
+        (("BashOperator",), (), True),
+        (("_BranchPythonDecoratedOperator", "BranchPythonOperator", "PythonOperator"), (), False),
+        (("ShortCircuitOperator", "PythonOperator"), (), False),
+        (("BashOperator",), ("orders.t",), False),
+        (("BashOperator",), ("*.other",), True),
+    ],
+)
+def test_work_is_kept_off_the_workers(bases: tuple[str, ...], on_workers: tuple[str, ...], wrong: bool) -> None:
+    assert bool(says("off-workers", file(task(bases=bases)), on_workers=on_workers)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
     [
         (None, ""),
-        (("ingest",), ""),
-        (("transfrom",), "there is no container 'transfrom'; containers that run as tasks: ingest, transform"),
-        (("base",), "the container 'base' is a base of others; containers that run as tasks: ingest, transform"),
-        ((), "the task runs a container but overrides none, so it has no command"),
+        (Overrides({"containerOverrides": [{"name": "ingest"}]}), ""),
+        (
+            Overrides({"containerOverrides": [{"name": "transfrom"}]}),
+            "there is no container 'transfrom'; containers that run as tasks: ingest, transform",
+        ),
+        (
+            Overrides({"containerOverrides": [{"name": "base"}]}),
+            "the container 'base' is a base of others; containers that run as tasks: ingest, transform",
+        ),
+        (Overrides({}), "the task runs a container but overrides none, so it has no command"),
+        (Overrides("text"), "the task runs a container but overrides none, so it has no command"),
+        (Overrides({"containerOverrides": [{"name": {"later": "XComArg"}}]}), ""),
+        (Overrides(is_known=False), ""),
     ],
-    ids=["no container task", "a task", "unknown", "a base", "none named"],
+    ids=["no container task", "a task", "unknown", "a base", "none named", "no mapping", "later", "mapped"],
 )
-def test_a_container_task_names_a_container_that_runs_as_a_task(containers: tuple[str, ...] | None, says: str) -> None:
-    (verdict,) = of("container-exists", file(Task("t", "EcsRunTaskOperator", 7, containers)))
-    assert [problem.what for problem in verdict.problems] == ([says] if says else [])
-    assert all((problem.dag, problem.task, problem.line) == ("orders", "t", 7) for problem in verdict.problems)
+def test_a_container_task_names_a_container_that_runs_as_a_task(overrides: Overrides | None, expected: str) -> None:
+    assert says("container-exists", file(task(overrides=overrides))) == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"command": ["a", "{{ ds }}"]}, ""),
+        ({"command": ["a", {"later": "XComArg"}]}, ""),
+        ({"command": {"later": "XComArg"}}, ""),
+        ({"command": "a b"}, "its command is the text 'a b'"),
+        ({"command": []}, "it overrides no command"),
+        ({}, "it overrides no command"),
+        ({"command": ["a", 1]}, "its command holds what is no text: [1]"),
+        ({"command": ["a"], "environment": [{"name": "A", "value": "b"}]}, ""),
+        ({"command": ["a"], "environment": {"A": "b"}}, "its environment is {'A': 'b'}"),
+        (
+            {"command": ["a"], "environment": [{"name": "A", "value": 1}]},
+            "its environment is [{'name': 'A', 'value': 1}]",
+        ),
+        ({"command": ["a"], "cpu": 256}, ""),
+        ({"command": ["a"], "cpu": "256"}, "its cpu is '256'"),
+        ({"command": ["a"], "entrypoint": ["b"]}, "ECS knows no override 'entrypoint'"),
+        ("text", "an entry of containerOverrides is 'text'"),
+    ],
+)
+def test_what_a_container_task_overrides_has_the_shape_that_ecs_takes(entry: Any, expected: str) -> None:
+    found = container({"name": "ingest", **entry} if isinstance(entry, dict) else entry)
+    assert says("container-command", file(found)) == ([expected] if expected else [])
 
 
 def test_a_template_that_does_not_render_is_told_with_its_field() -> None:
     failing = FailingTemplate("t", "overrides", "'{{ dss }}': 'dss' is undefined", 7)
-    (verdict,) = of("templates-render", file(Task("t", "X"), failing_templates=(failing,)))
+    (verdict,) = verdicts_of("templates-render", file(task(), failing_templates=(failing,)))
     (problem,) = verdict.problems
     assert problem.what == "the template in overrides does not render: '{{ dss }}': 'dss' is undefined"
     assert (problem.dag, problem.task, problem.line) == ("orders", "t", 7)
 
 
+@pytest.mark.parametrize(
+    ("airflow", "removed", "deprecated", "later"),
+    [
+        ("2.10.3", [], [], ["AIR301", "AIR311", "AIR321"]),
+        ("3.0.6", ["AIR301"], ["AIR311"], ["AIR321"]),
+        ("3.3.1", ["AIR301"], ["AIR311", "AIR321"], []),
+    ],
+)
+def test_old_names_are_gone_going_or_to_go_by_the_version(
+    airflow: str, removed: list[str], deprecated: list[str], later: list[str]
+) -> None:
+    names = {"a.py": [Remark(f"{code} x", line, "a.py") for line, code in enumerate(("AIR301", "AIR311", "AIR321"), 1)]}
+    known = Project(airflow, old_names=names)
+    for rule, codes in (("removed-apis", removed), ("deprecated-apis", deprecated), ("next-airflow", later)):
+        (verdict,) = [verdict for verdict in judge([DagFile("a.py")], known) if verdict.rule == rule]
+        assert [
+            code for problem in verdict.problems for code in ("AIR301", "AIR311", "AIR321") if code in problem.what
+        ] == codes
+
+
+def test_what_airflow_warns_of_itself_is_told_once_for_a_line() -> None:
+    warned = DagFile(
+        "a.py", deprecations=(Remark("the `x` attribute is deprecated", 1, "a.py"), Remark("old", 9, "h.py"))
+    )
+    known = Project("3.3.1", old_names={"a.py": [Remark("AIR311 x is deprecated", 1, "a.py")]})
+    (verdict,) = [verdict for verdict in judge([warned], known) if verdict.rule == "deprecated-apis"]
+    assert [problem.what for problem in verdict.problems] == ["the `x` attribute is deprecated", "old (in h.py:9)"]
+
+
 def test_files_are_reported_in_the_order_of_their_paths() -> None:
-    verdicts = judge([file(path="dags/b.py"), file(dag_id="a", path="dags/a.py")], TASKS)
+    verdicts = judge([file(path="dags/b.py"), file(dag_id="a", path="dags/a.py")], project())
     assert list(dict.fromkeys(verdict.path for verdict in verdicts)) == ["dags/a.py", "dags/b.py"]

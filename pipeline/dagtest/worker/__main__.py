@@ -1,36 +1,42 @@
 """Take a job, import every DAG file in a process of its own, print what was found."""
 
+import gc
 import json
 import sys
 from pathlib import Path
+
+gc.disable()  # importing Airflow makes much and drops nothing: a quarter of the time would go into looking
 
 # Started by its folder's path, this folder is on sys.path; its modules are imported by their full name instead, so that
 # a DAG's `import isolation` cannot find ours.
 sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 from pipeline.dagtest.worker import inspection  # noqa: E402
-from pipeline.dagtest.worker.isolation import in_processes  # noqa: E402
+from pipeline.dagtest.worker.isolation import Limits, Tell, in_processes  # noqa: E402
 
 
 def main() -> None:
     """Run the job that the one argument names; results go to standard output as they come."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    dag_folder = Path(job["dag_folder"])
-    inspection.prepare(dag_folder)
-    files = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
-    # Python tells bytecode to be stale by second and size: good enough for packages, not for files being edited.
-    sys.dont_write_bytecode = True
+    dags, current, home, project = (Path(job[name]) for name in ("dag_folder", "current", "home", "project"))
+    folder = inspection.Folder(dags, current, home, project, tuple(job["deny"]))
+    listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
+    files = list(dict.fromkeys(listed))
+    print(json.dumps({"files": files}), flush=True)  # noqa: T201 - the answer's first line
+    known = set(job["known"])
+    wanted = [file for file in files if file not in known]
+    inspection.prepare(folder, wanted)
     # What we are made of is no business of the DAGs.
     del sys.path[0]
     for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
         del sys.modules[name]
-    for result in in_processes(
-        list(dict.fromkeys(files)),
-        lambda path: inspection.inspect(Path(path), dag_folder),
-        processes=job["processes"],
-        seconds=job["seconds"],
-        memory=job["memory"],
-    ):
+    gc.freeze()  # the forks share what is here, and need not write to it to look for garbage
+
+    def work(path: str, tell: Tell) -> dict[str, object]:
+        return inspection.inspect(Path(path), folder, tell)
+
+    limits = Limits(job["processes"], job["seconds"], job["memory"], job["budget"])
+    for result in in_processes(wanted, work, limits):
         print(json.dumps(result), flush=True)  # noqa: T201 - the answer
 
 

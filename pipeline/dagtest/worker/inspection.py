@@ -1,42 +1,97 @@
 """Import a DAG file the way Airflow's processor does, and tell what is in it as plain JSON."""
 
 import importlib
+import importlib.machinery
+import importlib.util
 import os
 import re
+import signal
 import sys
-from collections.abc import Iterable
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.dagtest.worker import modules
+from pipeline.dagtest.worker.accesses import Accesses
+from pipeline.dagtest.worker.isolation import Tell
+from pipeline.dagtest.worker.schedules import schedule
 from pipeline.dagtest.worker.source import SourceLines
+from pipeline.dagtest.worker.tasks import task_facts
 from pipeline.dagtest.worker.templates import failing_templates
+from pipeline.dagtest.worker.watch import Watch, own_files
 
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:  # before Airflow 3.2
     from airflow.models.dagbag import DagBag
+try:
+    from airflow.serialization.serialized_objects import DagSerialization as Serialization  # since 3.2
+except ImportError:
+    from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
-# Imported before the forks, since nearly every DAG file imports one of them. One that is not there is no error here.
-USUAL = (
-    "airflow.sdk",
-    "airflow.decorators",
-    "airflow.providers.standard.operators.empty",
-    "airflow.providers.standard.operators.python",
-    "airflow.providers.amazon.aws.operators.ecs",
-    "pendulum",
-)
-CONTAINER_OPERATOR = "EcsRunTaskOperator"
+SHARED_BY = 2  # a module that this many files import is imported before the forks
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_WARNING = re.compile(r"^(.*?):(\d+): (\S+): (.*)", re.DOTALL)
+AIRFLOWS_WARNINGS = re.compile(
+    r"(RemovedInAirflow\d+Warning|AirflowProviderDeprecationWarning|DeprecatedImportWarning)$"
+)
 
 
-def prepare(dag_folder: Path) -> None:
-    """Import what the files will import, and let them find each other, as on MWAA."""
-    for name in USUAL:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue
-    sys.path.insert(1, str(dag_folder))
+@dataclass(frozen=True)
+class Folder:
+    """Where DAG files are imported.
+
+    Attributes:
+        dags: MWAA's DAG folder.
+        current: The current folder, with the DAG folder in it as `dags`.
+        home: Airflow's own folder, in which files may be written.
+        project: Must not be changed.
+        deny: Kinds of access that are prevented.
+    """
+
+    dags: Path
+    current: Path
+    home: Path
+    project: Path
+    deny: tuple[str, ...]
+
+
+def prepare(folder: Folder, files: Sequence[str]) -> None:
+    """Import what several of the files will import, and let them find each other, as on MWAA."""
+    counts = Counter(name for file in files for name in modules.imported(Path(file)))
+    for name, count in counts.items():
+        if count >= min(SHARED_BY, len(files)) and name.partition(".")[0] in ("airflow", "pendulum"):
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+    sys.path.append(str(folder.dags))
+    importlib.util.find_spec("_nothing_")  # every finder reads its folder now: no DAG file is to be seen doing it
+    _keep_bytecode_of_packages_only(str(folder.dags))
+
+
+def _keep_bytecode_of_packages_only(dags: str) -> None:
+    """Python tells bytecode to be stale by second and size: good enough for packages, not for files being edited."""
+    loader: Any = importlib.machinery.SourceFileLoader
+    cache = loader._cache_bytecode  # noqa: SLF001 - the only place where bytecode is written
+
+    def cache_of_packages(self: Any, source: str, *more: Any) -> None:
+        if not source.startswith(dags):
+            cache(self, source, *more)
+
+    loader._cache_bytecode = cache_of_packages  # noqa: SLF001
+    read = importlib.machinery.SourceFileLoader.path_stats
+
+    def stats(self: Any, path: str) -> Any:
+        if path.startswith(dags):
+            raise OSError("no bytecode for it")
+        return read(self, path)
+
+    loader.path_stats = stats
 
 
 def dag_files(path: Path) -> Iterable[Path]:
@@ -54,20 +109,58 @@ def dag_files(path: Path) -> Iterable[Path]:
     return sorted(Path(file) for file in found)
 
 
-def inspect(path: Path, dag_folder: Path) -> dict[str, Any]:
+def inspect(path: Path, folder: Folder, tell: Tell) -> dict[str, Any]:
     """Import one file and describe its DAGs.
 
     Returns:
-        `error`: None or its `message`, `line` in this file and `traceback`; `dags`: see `_dag`.
+        `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
+        `dags`: see `_dag`; `cycles`: of DAGs that Airflow refused for one; `deprecations`; `missing`: modules;
+        `own`: the team's modules it imported; `read`, `listed`, `absent`: what its result depends on.
     """
-    os.chdir(dag_folder)
-    bag = DagBag(str(path), load_op_links=False, **_bundle(dag_folder))
-    errors = [*bag.import_errors.values(), *_serialization_errors(bag)]
-    source = SourceLines.of(path)
-    return {
-        "error": _error(errors[0], path) if errors else None,
-        "dags": [_dag(dag, source) for _, dag in sorted(bag.dags.items())],
-    }
+    os.chdir(folder.current)
+    watch = Watch(str(path), str(folder.dags), str(folder.project), str(folder.home), frozenset(folder.deny), tell)
+    accesses = Accesses(watch)
+    accesses.install()
+    watch.install()
+    warnings.simplefilter("default")
+    _die_of_signals()
+    try:
+        bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
+        errors = [*bag.import_errors.values()]
+    except BaseException:  # noqa: BLE001 - before Airflow 3.2, sys.exit() gets through
+        bag, errors = None, [traceback.format_exc()]
+    dags = dict(sorted(bag.dags.items())) if bag else {}
+    stored = {}
+    for dag_id, dag in dags.items():
+        try:
+            stored[dag_id] = _stored(dag)
+        except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
+            errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
+    own = own_files(folder.dags)
+    with watch.paused():
+        source = SourceLines.of(path)
+        return {
+            "error": _error(errors[0], path) if errors else None,
+            "denied": watch.denied and bool(errors) and "AccessWhileParsing" in errors[0],
+            "dags": [_dag(dag, stored.get(dag_id), source) for dag_id, dag in dags.items()],
+            "cycles": _cycles(path) if errors and "ycle" in errors[0] else [],
+            "deprecations": list(_deprecations(bag, [str(path), *own])) if bag else [],
+            "missing": [found for file in dict.fromkeys([str(path), *own]) for found in modules.missing(Path(file))],
+            "own": own,
+            "read": sorted(watch.read),
+            "listed": sorted(watch.listed),
+            "absent": sorted(accesses.absent),
+        }
+
+
+def _die_of_signals() -> None:
+    """Airflow answers SIGSEGV in Python, which comes back to the same instruction for ever; let the process end."""
+    register = signal.signal
+
+    def signals(number: int, action: Any) -> Any:
+        return signal.getsignal(number) if number == signal.SIGSEGV else register(number, action)
+
+    signal.signal = signals  # type: ignore[assignment]  # the same for all that calls it
 
 
 def _bundle(dag_folder: Path) -> dict[str, Any]:
@@ -76,19 +169,19 @@ def _bundle(dag_folder: Path) -> dict[str, Any]:
     return {"include_examples": False}
 
 
-def _serialization_errors(bag: Any) -> list[str]:
-    """A DAG that cannot be stored is an import error in Airflow, too."""
-    try:
-        from airflow.serialization.serialized_objects import DagSerialization as Serialization  # noqa: PLC0415 - 3.2
-    except ImportError:
-        from airflow.serialization.serialized_objects import SerializedDAG as Serialization  # noqa: PLC0415
-    errors = []
-    for dag_id, dag in bag.dags.items():
-        try:
-            Serialization.to_dict(dag)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Airflow would show it as this file's error
-            errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
-    return errors
+def _stored(dag: Any) -> Any:
+    """A DAG with the timetable that the scheduler reads; storing it is what Airflow's processor does, too."""
+    document = Serialization.to_dict(dag)
+    if hasattr(dag.timetable, "next_dagrun_info"):
+        return dag
+    from airflow.serialization.decoders import decode_timetable  # noqa: PLC0415 - since 3.2
+
+    return _Stored(decode_timetable(document["dag"]["timetable"]))
+
+
+@dataclass(frozen=True)
+class _Stored:
+    timetable: Any
 
 
 def _error(text: str, path: Path) -> dict[str, Any]:
@@ -104,11 +197,14 @@ def _from(path: Path, text: str) -> str:
     return "".join(lines[first:])
 
 
-def _dag(dag: Any, source: SourceLines) -> dict[str, Any]:
+def _dag(dag: Any, stored: Any, source: SourceLines) -> dict[str, Any]:
     return {
         "dag_id": dag.dag_id,
         "line": source.of_dag(dag.dag_id),
-        "tasks": [_task(task, source) for task in dag.tasks],
+        "tags": sorted(map(str, dag.tags or ())),
+        "schedule": schedule(dag, stored) if stored is not None else None,
+        "moving_start": source.moving_start(),
+        "tasks": [task_facts(task, source) for task in dag.tasks],
         "templates": [
             {"task_id": task.task_id, "line": source.of_task(task.task_id), "field": field, "message": message}
             for task in dag.tasks
@@ -117,19 +213,41 @@ def _dag(dag: Any, source: SourceLines) -> dict[str, Any]:
     }
 
 
-def _task(task: Any, source: SourceLines) -> dict[str, Any]:
-    operator = getattr(task, "operator_class", type(task))
-    runs_container = isinstance(operator, type) and CONTAINER_OPERATOR in [base.__name__ for base in operator.__mro__]
-    return {
-        "task_id": task.task_id,
-        "line": source.of_task(task.task_id),
-        "operator": getattr(operator, "__name__", str(operator)),
-        "containers": _containers(task) if runs_container else None,
-    }
+def _cycles(path: Path) -> list[dict[str, Any]]:
+    """The members of each cycle, in order. A DAG with one is in no bag, but still in the file's module."""
+    found = []
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) != str(path):
+            continue
+        dags = [dag for dag in vars(module).values() if hasattr(dag, "task_dict") and hasattr(dag, "dag_id")]
+        found += [{"dag_id": dag.dag_id, "tasks": members} for dag in dags if (members := _cycle(dag))]
+    return found
 
 
-def _containers(task: Any) -> list[str]:
-    """The containers that a task overrides, by name: those it runs in."""
-    given = getattr(task, "partial_kwargs", {}).get("overrides") or getattr(task, "overrides", None)
-    overrides = given.get("containerOverrides", []) if isinstance(given, dict) else []
-    return [str(override.get("name", "")) for override in overrides if isinstance(override, dict)]
+def _cycle(dag: Any) -> list[str]:
+    done: set[str] = set()
+    for start in dag.task_dict:
+        way: list[str] = []
+        stack = [(start, False)]
+        while stack:
+            task, leaving = stack.pop()
+            if leaving:
+                way.pop()
+                done.add(task)
+            elif task in way:
+                return [*way[way.index(task) :], task]
+            elif task not in done:
+                way.append(task)
+                stack.append((task, True))
+                stack.extend((following, False) for following in dag.task_dict[task].downstream_task_ids)
+    return []
+
+
+def _deprecations(bag: Any, own: Sequence[str]) -> Iterable[dict[str, Any]]:
+    for text in dict.fromkeys(text for texts in bag.captured_warnings.values() for text in texts):
+        found = _WARNING.match(text)
+        if found is None:
+            continue
+        path, line, category, message = found.groups()
+        if path in own and (AIRFLOWS_WARNINGS.search(category) or "airflow" in message.lower()):
+            yield {"path": path, "line": int(line), "message": message.strip(), "category": category.rpartition(".")[2]}

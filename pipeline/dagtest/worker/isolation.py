@@ -1,5 +1,6 @@
 """A process for each file, forked from one that has Airflow imported: a file harms its own result only."""
 
+import faulthandler
 import json
 import os
 import resource
@@ -13,10 +14,29 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any
 
-Work = Callable[[str], dict[str, Any]]
+Tell = Callable[[dict[str, Any]], None]
+Work = Callable[[str, Tell], dict[str, Any]]
 
 OUTPUT_KEPT = 8_000  # bytes of what a file printed that are kept: the end, where the cause usually is
-PAUSE = 0.02  # seconds between two looks at processes that have closed their pipes but not ended
+PAUSE = 0.02  # seconds between two looks, where the system cannot tell of a process's end
+LAST_WORDS = 0.3  # seconds in which a process that took too long may say where it is
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may be used.
+
+    Attributes:
+        processes: How many at the same time.
+        seconds: How long one file may take before its process is killed.
+        memory: Bytes of address space that one may take beyond what this process has.
+        budget: Seconds for all files together; what is not done by then is not done.
+    """
+
+    processes: int
+    seconds: float
+    memory: int
+    budget: float = 3600.0
 
 
 @dataclass
@@ -26,57 +46,68 @@ class _Child:
     Attributes:
         path: The file.
         pid: The process, leader of its own process group.
-        result: The read end of the pipe that the result comes through.
+        result: The read end of the pipe that events and the result come through, a JSON line each.
         output: The read end of its standard output and error.
+        ended: A descriptor that is readable once the process has ended; -1 where there is no such thing.
         started: By the monotonic clock.
         answer: What came through `result` so far.
         printed: The end of what it printed.
         total: How many bytes it printed.
+        asked: Whether it was asked where it is.
     """
 
     path: str
     pid: int
     result: int
     output: int
+    ended: int
     started: float
     answer: bytearray = field(default_factory=bytearray)
     printed: bytearray = field(default_factory=bytearray)
     total: int = 0
+    asked: bool = False
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All that are watched."""
+        return tuple(descriptor for descriptor in (self.result, self.output, self.ended) if descriptor >= 0)
 
 
-def in_processes(
-    paths: Sequence[str], work: Work, *, processes: int, seconds: float, memory: int
-) -> Iterator[dict[str, Any]]:
+def in_processes(paths: Sequence[str], work: Work, limits: Limits) -> Iterator[dict[str, Any]]:
     """Do the work for every path, each in a process of its own; results come as they are ready.
 
     Args:
         paths: What to work on.
-        work: Called in the forked process; returns a JSON document.
-        processes: How many at the same time.
-        seconds: How long one may take before it is killed.
-        memory: Bytes of address space that one may take beyond what this process has.
+        work: Called in the forked process with the path and a function that tells of something at once, so that it is
+            known even if the process ends; returns a JSON document.
+        limits: What each and all of them may use.
 
     Returns:
-        For each path a document with `path`, `seconds`, `printed`, `outcome` and, by outcome:
-        `done`: `result`, what `work` returned; `timed out`; `ended`: `how`, a sentence.
+        For each path a document with `path`, `seconds`, `printed`, `printed_bytes`, `events` (what was told) and
+        `outcome`: `done` (`result` is what `work` returned), `timed out`, `ended` (`how`, a sentence), or `not begun`.
     """
+    end = monotonic() + limits.budget
     waiting = list(reversed(paths))
     running: list[_Child] = []
     with selectors.DefaultSelector() as selector:
         try:
-            while waiting or running:
-                while waiting and len(running) < processes:
-                    child = _start(waiting.pop(), work, memory)
+            while running or (waiting and monotonic() < end):
+                while waiting and len(running) < limits.processes and monotonic() < end:
+                    child = _start(waiting.pop(), work, limits.memory)
                     running.append(child)
-                    selector.register(child.result, selectors.EVENT_READ, child)
-                    selector.register(child.output, selectors.EVENT_READ, child)
-                _read(selector, running, seconds)
+                    for descriptor in child.descriptors:
+                        selector.register(descriptor, selectors.EVENT_READ, child)
+                _read(selector, running, limits.seconds, end)
                 for child in list(running):
-                    outcome = _outcome(child, seconds)
+                    outcome = _outcome(child, min(limits.seconds, end - child.started))
                     if outcome is not None:
                         running.remove(child)
                         _close(selector, child)
                         yield outcome
+            for path in reversed(waiting):
+                yield {"path": path, "seconds": 0.0, "printed": "", "printed_bytes": 0, "events": []} | {
+                    "outcome": "not begun"
+                }
         finally:
             for child in running:
                 _kill(child)
@@ -99,7 +130,8 @@ def _start(path: str, work: Work, memory: int) -> _Child:
     os.close(output_write)
     os.set_blocking(result_read, False)
     os.set_blocking(output_read, False)
-    return _Child(path, pid, result_read, output_read, monotonic())
+    ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+    return _Child(path, pid, result_read, output_read, ended, monotonic())
 
 
 def _be_the_child(path: str, work: Work, memory: int, result: int, output: int) -> None:
@@ -108,22 +140,27 @@ def _be_the_child(path: str, work: Work, memory: int, result: int, output: int) 
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
+    faulthandler.enable(2)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=False)
     if memory and sys.platform == "linux":
         _limit_memory(memory)
     us = os.getpid()
+    end = os._exit  # the file may replace it, or we may
+
+    def tell(document: dict[str, Any]) -> None:
+        if os.getpid() == us:  # else the file forked, and this is its copy of us
+            view = memoryview(json.dumps(document).encode() + b"\n")
+            while view:
+                view = view[os.write(result, view) :]
+
     try:
-        answer = json.dumps(work(path)).encode()
+        tell({"result": work(path, tell)})
+        sys.stdout.flush()
+        sys.stderr.flush()
     except BaseException:  # noqa: BLE001 - a file may raise anything; it is told by what it printed
         traceback.print_exc()
-        os._exit(1)
-    if os.getpid() != us:  # the file forked, and this is its copy of us
-        os._exit(0)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    view = memoryview(answer)
-    while view:
-        view = view[os.write(result, view) :]
-    os._exit(0)
+        end(1)
+    end(0)
 
 
 def _limit_memory(more: int) -> None:
@@ -133,15 +170,20 @@ def _limit_memory(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _read(selector: selectors.BaseSelector, running: Sequence[_Child], seconds: float) -> None:
-    """Take what the processes wrote, waiting until one writes or the next time-out."""
+def _read(selector: selectors.BaseSelector, running: Sequence[_Child], seconds: float, end: float) -> None:
+    """Take what the processes wrote, waiting until one writes or ends, or the next time-out."""
+    next_timeout = min(end, *(child.started + seconds + LAST_WORDS * child.asked for child in running))
+    wait = max(0.0, next_timeout - monotonic())
+    if any(child.ended < 0 or child.asked for child in running) or monotonic() > end:
+        wait = PAUSE
     if not selector.get_map():
-        sleep(PAUSE)
+        sleep(min(wait, PAUSE))
         return
-    next_timeout = min(child.started for child in running) + seconds - monotonic()
-    all_open = len(selector.get_map()) == 2 * len(running)
-    for key, _ in selector.select(max(0.0, next_timeout) if all_open else PAUSE):
+    for key, _ in selector.select(wait):
         child: _Child = key.data
+        if key.fd == child.ended:
+            selector.unregister(key.fd)
+            continue
         try:
             content = os.read(key.fd, 1 << 20)
         except BlockingIOError:
@@ -161,22 +203,38 @@ def _outcome(child: _Child, seconds: float) -> dict[str, Any] | None:
     took = monotonic() - child.started
     if pid == 0 and took < seconds:
         return None
+    if pid == 0 and not child.asked:
+        child.asked = True
+        os.kill(child.pid, signal.SIGUSR1)  # faulthandler prints where it is
+        return None
+    if pid == 0 and took < seconds + LAST_WORDS:
+        return None
     _kill(child)  # the group: what the file started goes with it
     if pid == 0:
         os.waitpid(child.pid, 0)
     _drain(child)
+    told = _told(bytes(child.answer))
     known = {
         "path": child.path,
         "seconds": round(took, 3),
         "printed": child.printed.decode("utf-8", "replace"),
         "printed_bytes": child.total,
+        "events": [document for document in told if "result" not in document],
     }
     if pid == 0:
         return {**known, "outcome": "timed out"}
-    try:
-        return {**known, "outcome": "done", "result": json.loads(child.answer)}
-    except ValueError:
-        return {**known, "outcome": "ended", "how": _how(os.waitstatus_to_exitcode(status))}
+    results = [document["result"] for document in told if "result" in document]
+    if results:
+        return {**known, "outcome": "done", "result": results[-1]}
+    return {**known, "outcome": "ended", "how": _how(os.waitstatus_to_exitcode(status))}
+
+
+def _told(answer: bytes) -> list[dict[str, Any]]:
+    documents = []
+    for line in answer.splitlines():
+        with suppress(ValueError):  # the last line of a process that was killed while it wrote
+            documents.append(json.loads(line))
+    return documents
 
 
 def _drain(child: _Child) -> None:
@@ -185,6 +243,7 @@ def _drain(child: _Child) -> None:
         with suppress(BlockingIOError):
             while content := os.read(descriptor, 1 << 20):
                 store.extend(content)
+                child.total += len(content) if store is child.printed else 0
     del child.printed[:-OUTPUT_KEPT]
 
 
@@ -202,7 +261,7 @@ def _kill(child: _Child) -> None:
 
 
 def _close(selector: selectors.BaseSelector, child: _Child) -> None:
-    for descriptor in (child.result, child.output):
+    for descriptor in child.descriptors:
         with suppress(KeyError):
             selector.unregister(descriptor)
         os.close(descriptor)

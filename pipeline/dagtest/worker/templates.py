@@ -5,6 +5,8 @@ from typing import Any
 
 import pendulum
 
+from pipeline.dagtest.worker.watch import AccessWhileParsing
+
 SAMPLE = pendulum.datetime(2026, 1, 2)
 TRIGGERED_BY_ASSETS = ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
 
@@ -33,18 +35,23 @@ class Anything:
 
 def failing_templates(dag: Any, task: Any) -> Iterator[tuple[str, str]]:
     """The field and the reason of each template of a task that does not render."""
-    environment = dag.get_template_env()
-    context = _context(dag, task)
+    environment: Any = None
+    context: dict[str, Any] = {}
     endings = tuple(getattr(task, "template_ext", ()) or ())
     given: Mapping[str, Any] = getattr(task, "partial_kwargs", {})
     for field in task.template_fields:
         value = given.get(field, getattr(task, field, None))
         for text in _strings(value):
+            is_file = bool(endings) and text.endswith(endings)
+            if not is_file and "{{" not in text and "{%" not in text:
+                continue
             try:
-                if endings and text.endswith(endings):
-                    environment.get_template(text).render(**context)
-                elif "{{" in text or "{%" in text:
-                    environment.from_string(text).render(**context)
+                if environment is None:
+                    environment, context = dag.get_template_env(), _context(dag, task)
+                template = environment.get_template(text) if is_file else environment.from_string(text)
+                template.render(**context)
+            except AccessWhileParsing:
+                continue  # a macro that asks for something: it may, when a task runs
             except Exception as error:  # noqa: BLE001 - jinja, a filter, a macro of the team's: all mean "does not render"
                 yield field, f"{text!r}: {type(error).__name__}: {error}"
 
@@ -65,7 +72,9 @@ def _context(dag: Any, task: Any) -> dict[str, Any]:
     later = Anything()
     context: dict[str, Any] = {
         **dict.fromkeys(("ti", "task_instance", "var", "conn", "dag_run", "triggering_asset_events"), later),
-        **dict.fromkeys(("triggering_dataset_events", "inlet_events", "outlet_events", "macros"), later),
+        **dict.fromkeys(("triggering_dataset_events", "inlet_events", "outlet_events"), later),
+        **dict.fromkeys(("task_state_store", "asset_state_store", "partition_key", "partition_date"), later),
+        "macros": _macros(),
         **dict.fromkeys(("prev_data_interval_start_success", "prev_data_interval_end_success"), later),
         **dict.fromkeys(("prev_start_date_success", "prev_end_date_success", "map_index_template"), later),
         "dag": dag,
@@ -89,8 +98,15 @@ def _context(dag: Any, task: Any) -> dict[str, Any]:
             "ts_nodash": "20260102T000000",
             "ts_nodash_with_tz": "20260102T000000+0000",
         }
-    macros = getattr(dag, "user_defined_macros", None)
-    return context | dict(macros or {})
+    return context | dict(getattr(dag, "user_defined_macros", None) or {})
+
+
+def _macros() -> Any:
+    try:
+        from airflow.sdk.execution_time import macros  # noqa: PLC0415 - only a file with templates needs it
+    except ImportError:  # before Airflow 3
+        from airflow import macros  # noqa: PLC0415
+    return macros
 
 
 def _params(owner: Any) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""The constraints under which MWAA installs requirements.txt.
+
+MWAA adds Airflow's own constraints when requirements.txt names none; a small essential subset holds in any case,
+because MWAA's image depends on it (amazon-mwaa-docker-images, `user_requirements.py`).
+
+requirements.txt                          constraints
+names none                                Airflow's, and the essential ones
+names a file (of the DAG folder)          that file's, and the essential ones
+names an address, and it is reached       what is there, and the essential ones
+an address is not reached                 the lock of MWAA's image, which is a part of Airflow's: said so
+"""
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# What can never be overridden, by the names that any version pins (`essential-constraints` of MWAA's images).
+ESSENTIAL = frozenset(
+    {
+        "apache-airflow",
+        *(
+            "billiard",
+            "celery",
+            "fluent-logger",
+            "gevent",
+            "greenlet",
+            "gunicorn",
+            "kombu",
+            "statsd",
+            "vine",
+            "watchtower",
+        ),
+        *("flask", "flask-appbuilder", "flask-babel", "flask-bcrypt", "flask-caching", "flask-jwt-extended"),
+        *("flask-limiter", "flask-login", "flask-session", "flask-sqlalchemy", "flask-wtf"),
+        *("sqlalchemy", "sqlalchemy-jsonfield", "sqlalchemy-utils"),
+    }
+)
+ADDRESS = "https://raw.githubusercontent.com/apache/airflow/constraints-{airflow}/constraints-{python}.txt"
+SECONDS = 5.0  # to answer; a machine that is cut off must not wait long
+ON_MWAA = "/usr/local/airflow/dags/"
+_OPTION = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=)[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """How to install a requirements.txt as MWAA does.
+
+    Attributes:
+        requirements: The file to install: without its constraint lines, since those are here.
+        files: Constraint files, all of which hold.
+        source: Where they are from, in words.
+        is_whole: All that MWAA applies; else only what is known here.
+    """
+
+    requirements: Path
+    files: tuple[Path, ...]
+    source: str
+    is_whole: bool
+
+    @property
+    def options(self) -> Sequence[str]:
+        """For uv's command line."""
+        return [part for file in self.files for part in ("--constraint", str(file))]
+
+    def pins(self) -> dict[str, str]:
+        """Package → the version it is held at."""
+        return {
+            name: version for file in self.files for name, version in pins(file.read_text(encoding="utf-8")).items()
+        }
+
+
+def pins(text: str) -> dict[str, str]:
+    """The pins of a constraints or lock file, by normalised name."""
+    found = (_PIN.match(line) for line in text.splitlines())
+    return {normal(match[1]): match[2] for match in found if match}
+
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(requirements: str) -> str | None:
+    """The constraints that a requirements.txt names, None when it names none."""
+    found = (_OPTION.match(line) for line in requirements.splitlines())
+    return next((match[1] for match in found if match), None)
+
+
+def without_constraints(requirements: str) -> str:
+    """A requirements.txt without the lines that name constraints, line for line."""
+    return "".join("\n" if _OPTION.match(line) else f"{line}\n" for line in requirements.splitlines())
+
+
+def constraints_for(project: Path, version: str, lock: Path) -> Constraints:
+    """What holds when MWAA installs the project's requirements.txt; see the table above.
+
+    Args:
+        project: Its `dags/requirements.txt` is meant; files are written into its `.airflow`.
+        version: Airflow's.
+        lock: What MWAA's image holds.
+    """
+    folder = project / ".airflow" / f"constraints-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = project / "dags" / "requirements.txt"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    requirements = _written(folder / "requirements.txt", without_constraints(text))
+    image = pins(lock.read_text(encoding="utf-8"))
+    essential = _written(
+        folder / "essential.txt", "".join(f"{name}=={image[name]}\n" for name in sorted(ESSENTIAL & set(image)))
+    )
+    wanted = named(text)
+    if wanted and not wanted.startswith(("http://", "https://")):
+        own = path.parent / wanted.removeprefix(ON_MWAA)
+        return Constraints(requirements, (own, essential), f"{wanted} and MWAA's essential constraints", is_whole=True)
+    python = "3.12" if [int(part) for part in version.split(".")[:2]] >= [2, 11] else "3.11"
+    address = wanted or ADDRESS.format(airflow=version, python=python)
+    kept = folder / f"{re.sub('[^A-Za-z0-9.]+', '-', address)}.txt"
+    if not kept.is_file():
+        try:
+            with urllib.request.urlopen(address, timeout=SECONDS) as answer:  # noqa: S310 - http(s), as MWAA does
+                _written(kept, answer.read().decode("utf-8"))
+        except (urllib.error.URLError, TimeoutError, OSError, ValueError):
+            locked = _written(folder / "image.txt", "".join(f"{name}=={pin}\n" for name, pin in sorted(image.items())))
+            words = f"the lock of MWAA's image for Airflow {version} (Airflow's own constraints could not be reached)"
+            return Constraints(requirements, (locked,), words, is_whole=False)
+    return Constraints(requirements, (kept, essential), f"{address} and MWAA's essential constraints", is_whole=True)
+
+
+def _written(path: Path, text: str) -> Path:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path

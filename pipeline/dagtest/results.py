@@ -1,0 +1,185 @@
+"""Results of earlier runs, used again while everything that decided them is the same.
+
+A file's result is used again when all of these are unchanged:
+
+what                                            how it is known
+Airflow, Python, requirements.txt               the environment's folder is named after them
+the worker, the settings that reach it          their digest is in the name of the results
+plugins/, files that are no Python, packages    in that name, too: any of them may decide how modules are found
+the file and every file of the team's it read   their digests, listed by the process that imported it
+folders whose names it read                     the names
+modules it looked for in vain                   they are still not there
+
+Rules are judged anew each time. What did more than read files (network, variables, processes, ...), failed to end or
+changed while it was imported is never kept.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.dagtest.airflow_environment import FOLDER
+from pipeline.dagtest.importing import MEMORY, WORKER, Importing
+
+FORMAT: Final = 1
+NOT_READ: Final = frozenset({"__pycache__", ".git"})
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of the DAG folder: path → digest of the content."""
+
+    digests: Mapping[str, str]
+
+    @staticmethod
+    def of(folder: Path) -> "Snapshot":
+        """Now."""
+        return Snapshot({path: _digest(Path(path).read_bytes()) for path in sorted(_files(folder))})
+
+    def surroundings(self, dag_folder: Path) -> Sequence[str]:
+        """What may decide what any file finds: the names of data and of packages, and all of plugins/."""
+        plugins = f"{dag_folder}/plugins/"
+        return [
+            f"{path}={digest}" if path.startswith(plugins) else path
+            for path, digest in self.digests.items()
+            if not path.endswith(".py") or path.endswith("/__init__.py") or path.startswith(plugins)
+        ]
+
+    @cached_property
+    def all(self) -> str:
+        """One digest of everything."""
+        return _digest(json.dumps(sorted(self.digests.items())).encode())
+
+
+@dataclass
+class Results:
+    """The results for one way of importing.
+
+    Attributes:
+        path: Where they are kept.
+        before: The DAG folder as it was before anything was imported.
+        dag_folder: That folder.
+        entries: File → its document and what it depends on.
+        listing: Which DAG files there are in which paths of which snapshot.
+        documents: File → the worker's document, of this run or of an earlier one.
+    """
+
+    path: Path
+    before: Snapshot
+    dag_folder: Path
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    listing: dict[str, Any] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+
+    @staticmethod
+    def load(importing: Importing) -> "Results":
+        """The results of earlier runs; empty when there are none, or none that can be read."""
+        before = Snapshot.of(importing.dag_folder)
+        parts = [
+            str(FORMAT),
+            str(importing.environment.folder.resolve()),
+            str(importing.project),
+            str(importing.dag_folder),
+            json.dumps(sorted(importing.process_variables.items())),
+            json.dumps([sorted(importing.deny), importing.seconds, MEMORY]),
+            *(_digest(path.read_bytes()) for path in sorted(WORKER.glob("*.py"))),
+            *before.surroundings(importing.dag_folder),
+        ]
+        key = _digest(json.dumps(parts).encode())[:16]
+        path = importing.project / FOLDER / "results" / f"{key}.json"
+        results = Results(path, before, importing.dag_folder)
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            results.entries, results.listing = dict(kept["entries"]), dict(kept["listing"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return results
+
+    def valid(self) -> tuple[str, ...]:
+        """The files whose results can be used again; they are in `documents` from here on."""
+        for file, entry in self.entries.items():
+            if self._is_valid(entry):
+                self.documents[file] = entry["document"]
+        return tuple(self.documents)
+
+    def listed(self, paths: Sequence[Path]) -> tuple[str, ...] | None:
+        """The DAG files in the paths, if nothing at all has changed since Airflow listed them."""
+        same = self.listing.get("snapshot") == self.before.all and self.listing.get("paths") == _names(paths)
+        return tuple(self.listing["files"]) if same else None
+
+    def take(self, paths: Sequence[Path], files: Sequence[str], documents: Iterable[Document]) -> None:
+        """Results of this run."""
+        after = Snapshot.of(self.dag_folder)
+        for document in documents:
+            file = str(document["path"])
+            self.documents[file] = document
+            self.entries.pop(file, None)
+            entry = self._entry(document, after)
+            if entry is not None:
+                self.entries[file] = entry
+        if after == self.before:
+            self.listing = {"snapshot": self.before.all, "paths": _names(paths), "files": list(files)}
+        self.entries = {file: entry for file, entry in self.entries.items() if file in self.before.digests}
+
+    def save(self) -> None:
+        """Keep them for the next run. Two runs at once: the later one's are kept."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        new.write_text(json.dumps({"entries": self.entries, "listing": self.listing}), encoding="utf-8")
+        new.replace(self.path)
+
+    def _entry(self, document: Document, after: Snapshot) -> dict[str, Any] | None:
+        """What to keep of a result; None when it may be another one next time."""
+        file = str(document["path"])
+        if document["outcome"] != "done" or document["events"]:
+            return None
+        result = document["result"]
+        inputs = {file, *result["own"], *result["read"]}
+        if not all(name.startswith(f"{self.dag_folder}/") for name in inputs):
+            return None
+        digests = {name: self.before.digests.get(name) for name in sorted(inputs)}
+        if any(after.digests.get(name) != digest for name, digest in digests.items()):
+            return None
+        listed = {name: _listing(name) for name in result["listed"]}
+        absent = [name for name in result["absent"] if not self._is_there(name)]
+        return {"document": document, "inputs": digests, "listed": listed, "absent": absent}
+
+    def _is_valid(self, entry: Mapping[str, Any]) -> bool:
+        return (
+            all(self.before.digests.get(name) == digest for name, digest in entry["inputs"].items())
+            and all(_listing(name) == names for name, names in entry["listed"].items())
+            and not any(self._is_there(name) for name in entry["absent"])
+        )
+
+    def _is_there(self, module: str) -> bool:
+        """Whether the DAG folder has a module of that name now."""
+        path = self.dag_folder.joinpath(*module.split("."))
+        return path.is_dir() or f"{path}.py" in self.before.digests
+
+
+def _files(folder: Path) -> Iterable[str]:
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if name not in NOT_READ)
+        yield from (path for name in names if Path(path := f"{root}/{name}").is_file())
+
+
+def _listing(folder: str) -> list[str] | None:
+    try:
+        return sorted(name for name in os.listdir(folder) if name not in NOT_READ)  # noqa: PTH208 - as the file did
+    except OSError:
+        return None
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    return [str(path.resolve()) for path in paths]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

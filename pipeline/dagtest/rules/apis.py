@@ -1,0 +1,60 @@
+"""Rules about Airflow's names that are gone, going, or to go in the next version."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pipeline.dagtest.facts import DagFile, Remark
+from pipeline.dagtest.rules.verdicts import Problem, Project
+
+Version = tuple[int, int]
+
+# ruff's code → the version that took the name away ("Airflow (AIR)" of ruff's rules)
+REMOVED: Final[dict[str, Version]] = {"AIR301": (3, 0), "AIR302": (3, 0), "AIR303": (3, 0)}
+# ruff's code → the version since which the name still works and should not be used
+DEPRECATED: Final[dict[str, Version]] = {"AIR311": (3, 0), "AIR312": (3, 0), "AIR321": (3, 1)}
+CODES: Final = (*REMOVED, *DEPRECATED)
+
+
+def removed_apis(file: DagFile, project: Project) -> Iterator[Problem]:
+    """Nothing is used that the configured version no longer has."""
+    now = _version(project.airflow)
+    for found in _found(
+        project.old_names.get(file.path, ()), {code for code, since in REMOVED.items() if since <= now}
+    ):
+        yield Problem(f"Airflow {project.airflow} does not have it: {found.text}", "See ruff's rule.", found.line)
+
+
+def deprecated_apis(file: DagFile, project: Project) -> Iterator[Problem]:
+    """Nothing is used that the configured version warns of, when it is imported or by what ruff knows of it."""
+    now = _version(project.airflow)
+    lines = set()
+    for warning in file.deprecations:
+        lines.add(warning.line if warning.path == file.path else None)
+        where = "" if warning.path == file.path else f" (in {warning.path}:{warning.line})"
+        yield Problem(
+            f"{warning.text}{where}",
+            "It works still; a later version will not have it.",
+            warning.line if not where else None,
+        )
+    codes = {code for code, since in DEPRECATED.items() if since <= now}
+    for found in _found(project.old_names.get(file.path, ()), codes):
+        if found.line not in lines:
+            yield Problem(found.text, "It works still; a later version will not have it.", found.line)
+
+
+def next_airflow(file: DagFile, project: Project) -> Iterator[Problem]:
+    """Nothing is used that a version after the configured one takes away or warns of."""
+    now = _version(project.airflow)
+    later = {code: since for code, since in (REMOVED | DEPRECATED).items() if since > now}
+    for found in _found(project.old_names.get(file.path, ()), set(later)):
+        since = ".".join(map(str, later[found.text.partition(" ")[0]]))
+        yield Problem(f"from Airflow {since} on: {found.text}", "Change it before the upgrade.", found.line)
+
+
+def _version(text: str) -> Version:
+    major, minor = (int(part) for part in text.split(".")[:2])
+    return major, minor
+
+
+def _found(remarks: Sequence[Remark], codes: set[str]) -> Iterator[Remark]:
+    return (remark for remark in remarks if remark.text.partition(" ")[0] in codes)

@@ -1,0 +1,86 @@
+"""Rules about what happens while a file is parsed."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.dagtest.facts import DagFile
+from pipeline.dagtest.rules.verdicts import Judge, Problem, Project
+
+# kind of access → how to mend it
+MENDS: Final = {
+    "network": "The scheduler parses this file every 30 s, and a slow answer stops all its DAGs. Ask inside a task.",
+    "database": "The scheduler parses this file every 30 s. Ask the database inside a task.",
+    "variables": "Each parse asks the database. Use the template {{ var.value.NAME }}, or Variable.get inside a task.",
+    "connections": "Each parse asks the database. Pass the connection's id to the operator, or ask inside a task.",
+    "processes": "The scheduler parses this file every 30 s. Start processes inside a task, in a container.",
+    "files": "A DAG file must leave the DAG folder as it is: every worker has its own copy. Write inside a task.",
+}
+
+
+def imports(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+    """Airflow imports the file.
+
+    import                     problem
+    succeeded                  none
+    raised                     the error's last line, with the line in this file
+    timed out                  that, with the limit, and the line it was at
+    process ended              how: its exit code or signal, and the line that did it if it is known
+    stopped by a denied access none: the rule about that access tells
+    """
+    failure = file.failure
+    if failure and not failure.is_denied:
+        mend = "Airflow would show this as an import error and run none of the file's DAGs."
+        if "No module named" in failure.message:
+            mend = "Add the package to dags/requirements.txt, or do what needs it in a container."
+        yield Problem(failure.message, mend, failure.line, details=failure.details)
+
+
+def parse_time(file: DagFile, project: Project) -> Iterator[Problem]:
+    """Importing takes no longer than the team's budget, `parse_seconds`."""
+    budget = project.demands.parse_seconds
+    if file.seconds > budget and not file.failure:
+        yield Problem(
+            f"importing it took {file.seconds:.1f} s; the budget is {budget:g} s",
+            "Import heavy packages inside the tasks that use them; make fewer DAGs in one file.",
+        )
+
+
+def output(file: DagFile, project: Project) -> Iterator[Problem]:
+    """Parsing prints no more than `printed_bytes`."""
+    if file.printed > project.demands.printed_bytes:
+        yield Problem(
+            f"it printed {file.printed:,} bytes while it was parsed; {project.demands.printed_bytes:,} are allowed",
+            "MWAA logs it at every parse, and CloudWatch bills it. Print inside a task.",
+        )
+
+
+def no(kind: str) -> Judge:
+    """No access of that kind while the file is parsed: none of it was seen in the act."""
+
+    def judge(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+        for event in file.events:
+            if event.kind == kind:
+                via = f", in {event.via}" if event.via else ""
+                yield Problem(f"{event.what}{via}, while the file is parsed", MENDS[kind], event.line)
+
+    judge.__doc__ = f"Parsing makes no use of {kind}."
+    return judge
+
+
+def modules(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+    """Every import, in functions too, finds its module in MWAA's image, in requirements.txt or in the DAG folder.
+
+    import                                        problem
+    of a module that is there                     none
+    in `try` with `except ImportError`            none
+    under `if TYPE_CHECKING`                      none
+    in a function that runs in a Python of its own none
+    any other                                     the module, with the line
+    """
+    for found in file.missing:
+        where = "" if found.path == file.path else f", in {found.path}:{found.line}"
+        yield Problem(
+            f"the module {found.text!r} is neither in MWAA's image nor from dags/requirements.txt{where}",
+            "Add its package to dags/requirements.txt, or do what needs it in a container.",
+            found.line if not where else None,
+        )

@@ -1,0 +1,98 @@
+"""One test of DAG files in one Airflow, from the settings to the verdicts."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.dagtest.airflow_environment import AirflowEnvironment
+from pipeline.dagtest.facts import DagFile, dag_file
+from pipeline.dagtest.importing import MEMORY, Imported, Importing, import_files
+from pipeline.dagtest.old_names import old_names
+from pipeline.dagtest.project_containers import tasks_and_bases
+from pipeline.dagtest.results import Results
+from pipeline.dagtest.rules import RULES, Project, Verdict, judge, levels
+from pipeline.settings import DagTests, Settings
+
+DAGS = Path("dags")
+ABOUT_OLD_NAMES = ("removed-apis", "deprecated-apis", "next-airflow")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a test."""
+
+    files: tuple[DagFile, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def run_test(
+    environment: AirflowEnvironment,
+    project: Path,
+    settings: Settings,
+    paths: Sequence[Path] = (DAGS,),
+    *,
+    again: bool = False,
+) -> Outcome:
+    """Import the DAG files of the paths and judge them by every rule.
+
+    Args:
+        environment: The Airflow to test with.
+        project: The project's folder.
+        settings: The project's.
+        paths: Files or folders.
+        again: Import all of them, even those whose result is known.
+    """
+    demands = settings.dag_tests
+    used = levels(demands.rules, demands.exceptions)
+    root = project.resolve()
+    importing = Importing(
+        environment,
+        root,
+        (root / DAGS).resolve(),
+        settings.region,
+        variables(demands),
+        # Nothing may change the project, whatever the team thinks of a file that tries.
+        tuple(
+            rule.access for name, rule in RULES.items() if rule.access and (used[name] == "deny" or name == "no-writes")
+        ),
+        demands.seconds,
+        demands.budget,
+    )
+
+    def shown(path: str) -> str:
+        file, colon, line = path.rpartition(":")
+        name = Path(file if colon and line.isdigit() else path)
+        relative = str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
+        return f"{relative}:{line}" if colon and line.isdigit() else relative
+
+    with ThreadPoolExecutor(1) as beside:
+        wanted = any(used[name] != "off" for name in ABOUT_OLD_NAMES)
+        found = beside.submit(old_names, environment, paths, shown) if wanted else None
+        results = Results.load(importing)
+        known = () if again else results.valid()
+        listed = results.listed(paths)
+        if listed is not None and set(listed) <= set(known):
+            imported = Imported(listed, ())
+        else:
+            imported = import_files(importing, paths, known)
+            results.take(paths, imported.files, imported.documents)
+            results.save()
+        names = found.result() if found else {}
+    files = tuple(
+        dag_file(document, shown, demands.seconds, MEMORY, is_kept=path in known)
+        for path in imported.files
+        if (document := results.documents.get(path))
+    )
+    containers, bases = tasks_and_bases(root / "containers")
+    known_project = Project(environment.version, containers, bases, demands, old_names=names)
+    return Outcome(files, judge(files, known_project))
+
+
+def variables(demands: DagTests) -> Mapping[str, str]:
+    """The team's sample values, as Airflow reads them from the environment."""
+    return {
+        **{f"AIRFLOW_VAR_{name.upper()}": value for name, value in demands.variables.items()},
+        **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in demands.connections.items()},
+        **demands.environment,
+    }

@@ -1,0 +1,102 @@
+"""Modules that a file imports anywhere, in its tasks' functions too, and that the environment does not have."""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+# Functions with these decorators run in an environment of their own.
+ELSEWHERE = frozenset({"virtualenv", "external_python", "docker", "kubernetes", "kubernetes_cmd", "pyspark"})
+OPERATORS_ELSEWHERE = frozenset({"PythonVirtualenvOperator", "ExternalPythonOperator"})
+
+
+def missing(path: Path) -> list[dict[str, Any]]:
+    """Name, line and file of each import that would fail where the file runs."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return []
+    return [
+        {"name": name, "line": line, "path": str(path)}
+        for name, line in dict.fromkeys(_imports(tree, _runs_elsewhere(tree)))
+        if not _exists(name)
+    ]
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports when it is imported itself."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return set()
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    return found
+
+
+def _runs_elsewhere(tree: ast.Module) -> frozenset[str]:
+    """Functions that an operator with a Python of its own calls."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _last(node.func) in OPERATORS_ELSEWHERE:
+            names |= {_last(keyword.value) for keyword in node.keywords if keyword.arg == "python_callable"}
+    return frozenset(names)
+
+
+def _imports(node: ast.AST, elsewhere: frozenset[str]) -> Iterator[tuple[str, int]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, child.lineno) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            if child.module and not child.level:
+                yield child.module, child.lineno
+        elif isinstance(child, ast.If) and _last(child.test) == "TYPE_CHECKING":
+            continue
+        elif isinstance(child, ast.Try):  # what may be missing on purpose; the rest of it is looked at
+            guarded = any(_catches_import_errors(handler) for handler in child.handlers)
+            parts = [*child.handlers, *child.orelse, *child.finalbody] if guarded else [child]
+            for part in parts:
+                yield from _imports(part, elsewhere)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and (
+            child.name in elsewhere or any(_decorator(item) in ELSEWHERE for item in child.decorator_list)
+        ):
+            continue
+        else:
+            yield from _imports(child, elsewhere)
+
+
+def _catches_import_errors(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(kind is None or _last(kind) in {"ImportError", "ModuleNotFoundError", "Exception"} for kind in caught)
+
+
+def _decorator(node: ast.expr) -> str:
+    return _last(node.func if isinstance(node, ast.Call) else node)
+
+
+def _last(node: ast.expr | None) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _exists(name: str) -> bool:
+    """Whether a module can be found. Only Airflow's own packages are imported to look into them."""
+    is_airflows = name.startswith("airflow.")
+    wanted = name if is_airflows else name.partition(".")[0]
+    if wanted in sys.modules:
+        return True
+    with suppress(ImportError, ValueError, AttributeError):
+        if importlib.util.find_spec(wanted) is not None:
+            return True
+    if is_airflows:  # a module that moved is still answered under its old name, by its package and without a file
+        with suppress(Exception):
+            importlib.import_module(wanted)
+            return True
+    return False

@@ -1,0 +1,66 @@
+"""Compute a DAG's next runs, as the scheduler would."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.timetables.base import DataInterval, TimeRestriction
+
+RUNS = 3  # a schedule that works three times works
+AT_ONCE = timedelta(minutes=5)  # a start date nearer to now than this is made of now
+
+
+def schedule(dag: Any, stored: Any) -> dict[str, Any]:
+    """What a reader of a DAG's schedule needs to know.
+
+    Args:
+        dag: The DAG as its author wrote it.
+        stored: The DAG as the scheduler reads it back, or the same one before Airflow 3.2.
+
+    Returns:
+        `timetable`: its class; `automatic`: time alone starts runs; `next`: there is a run to come;
+        `error`: why none can be computed, or ""; `start`, `end`: dates or None; `ended`: the end date has passed;
+        `moving`: the start date is made of now.
+    """
+    timetable = stored.timetable
+    starts = [dag.start_date, *(task.start_date for task in dag.tasks)]
+    known = [start for start in starts if start is not None]
+    ends = [dag.end_date] if dag.end_date else []
+    document: dict[str, Any] = {
+        "timetable": type(timetable).__name__,
+        "automatic": bool(getattr(timetable, "can_be_scheduled", True)) and not _by_assets(timetable),
+        "next": True,
+        "error": "",
+        "start": str(min(known)) if known else None,
+        "end": str(max(ends)) if ends else None,
+        "ended": bool(ends) and max(ends) < datetime.now(UTC),
+        "moving": any(abs(datetime.now(UTC) - start) < AT_ONCE for start in known),
+    }
+    if not document["automatic"]:
+        return document
+    restriction = TimeRestriction(min(known) if known else None, max(ends) if ends else None, bool(dag.catchup))
+    try:
+        document["next"] = _runs(timetable, restriction) > 0
+    except Exception as error:  # noqa: BLE001 - a timetable is the team's own code, too
+        document["error"] = f"{type(error).__name__}: {error}"
+    return document
+
+
+def _runs(timetable: Any, restriction: TimeRestriction) -> int:
+    last: DataInterval | None = None
+    info: Any = None
+    count = 0
+    for _ in range(RUNS):
+        if hasattr(timetable, "next_dagrun_info_v2"):
+            info = timetable.next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction)
+        else:
+            info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        if info is None:
+            break
+        count += 1
+        last = info.data_interval
+    return count
+
+
+def _by_assets(timetable: Any) -> bool:
+    names = {base.__name__ for base in type(timetable).__mro__}
+    return bool(names & {"AssetTriggeredTimetable", "DatasetTriggeredTimetable", "PartitionedAssetTimetable"})

@@ -1,0 +1,51 @@
+"""What the rules need to know of a task."""
+
+from typing import Any
+
+from pipeline.dagtest.worker.source import SourceLines
+
+CONTAINER_OPERATOR = "EcsRunTaskOperator"
+NOT_TOLD = frozenset({"object", "ABC", "Generic", "LoggingMixin", "DAGNode", "Templater", "FormattingMixin"})
+
+
+def task_facts(task: Any, source: SourceLines) -> dict[str, Any]:
+    """A task as plain JSON. `overrides` is None unless it runs a container, and "later" where only a run knows them."""
+    operator = getattr(task, "operator_class", type(task))
+    bases = [base.__name__ for base in operator.__mro__] if isinstance(operator, type) else [str(operator)]
+    return {
+        "task_id": task.task_id,
+        "line": source.of_task(task.task_id),
+        "operator": bases[0],
+        "bases": [name for name in bases if name not in NOT_TOLD],
+        "owner": str(_given(task, "owner") or ""),
+        "retries": _number(_given(task, "retries")),
+        "overrides": _overrides(task) if CONTAINER_OPERATOR in bases else None,
+    }
+
+
+def _given(task: Any, name: str) -> Any:
+    given = getattr(task, "partial_kwargs", None)
+    return given.get(name) if given is not None and name in given else getattr(task, name, None)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _overrides(task: Any) -> Any:
+    """Never None: that says that the task runs no container."""
+    value = _given(task, "overrides")
+    if value is None:
+        return "later" if hasattr(task, "partial_kwargs") else {}
+    return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """JSON as it is; what only a run knows (another task's result) as `{"later": its type}`."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return {"later": type(value).__name__}
