@@ -80,7 +80,8 @@ class Containers:
             else:
                 found = self._docker.images.pull(reference, auth_config=self._log_in())
         except (NotFound, APIError) as error:
-            raise PullError(explanation(error).replace(reference, image)) from None
+            here, there = reference.partition("/")[0], image.partition("/")[0]
+            raise PullError(explanation(error).replace(f"{here}/", f"{there}/")) from None
         return PulledImage(str(found.id), _digest(found, reference))
 
     def _log_in(self) -> dict[str, str]:

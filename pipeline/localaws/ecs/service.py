@@ -4,7 +4,8 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from typing import Any, Final
 
 from docker import DockerClient
@@ -23,7 +24,7 @@ from pipeline.localaws.service import Call, Document, Service, ServiceError
 log = logging.getLogger(__name__)
 
 _PAGE: Final = 100  # ListTasks' most and default
-_END_SECONDS: Final = HURRIED_SECONDS + 20.0
+_END_SECONDS: Final = 20.0  # for the last lines of logs and the last events
 
 
 class Ecs(Service):
@@ -67,16 +68,14 @@ class Ecs(Service):
         for task, _ in running:
             task.hurry.set()
             task.ask_to_stop("TerminationNotice", "The local AWS is going down.")
-        for _, thread in running:
-            thread.join(HURRIED_SECONDS + 1)
+        _join(running, HURRIED_SECONDS + 1)
         try:
             # A container that was being stopped before, with all its time, would keep us from going.
             for container in self._containers().ours():
                 container.remove(force=True, v=True)
         except ENGINE_ERRORS as error:
             log.warning("the containers of tasks were not removed: %s", error)
-        for _, thread in running:
-            thread.join(_END_SECONDS)
+        _join(running, _END_SECONDS)
 
     def run_task(self, request: Document, call: Call) -> Document:
         """Start one or more tasks on Fargate."""
@@ -237,6 +236,13 @@ class Ecs(Service):
         if found is None:
             raise admission.no_cluster()
         return str(found["clusterArn"])
+
+
+def _join(running: Iterable[tuple[Task, threading.Thread]], seconds: float) -> None:
+    """Wait for the threads of tasks, so long for all of them together."""
+    until = monotonic() + seconds
+    for _, thread in running:
+        thread.join(max(0, until - monotonic()))
 
 
 def _matches(task: Document, wanted: Mapping[str, str | None]) -> bool:
