@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Final
 
 from pipeline.errors import PipelineError
-from pipeline.localaws.mwaa import configuration
+from pipeline.localaws.mwaa import configuration, records
 from pipeline.localaws.mwaa.airflow_client import AirflowClient, AirflowSilentError, sick
 from pipeline.localaws.mwaa.components import Components
 from pipeline.localaws.mwaa.configuration import Place
@@ -252,6 +252,7 @@ class Environment:
         (self._home / "dags").mkdir(exist_ok=True)
         self._dags.copy(bucket_of(environment), environment["DagS3Path"])
         self._started = datetime.now(UTC)
+        records.write_variables(self._folder, variables)
         self._components.start(prepared.installation.airflow, variables)
         self._wait_until_healthy()
         self._running = (prepared, variables)

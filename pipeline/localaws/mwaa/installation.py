@@ -1,11 +1,17 @@
 """The Python environment an Airflow is installed in: made with uv, kept by what is in it.
 
-What MWAA's image holds is a lock file of each version; requirements.txt is installed over it with the lock as
-constraints. Folder, format and names are those of `pipeline test dags`: what one of the two made, the other finds.
+What MWAA's image holds is a lock file of each version, the one that DAGs are tested with. requirements.txt is installed
+over it as MWAA does (amazon-mwaa-docker-images, `user_requirements.py`):
+
+requirements.txt                          constraints
+names none                                the lock
+names Airflow's own, by their address     the lock, which is the part of them that MWAA's image holds
+names others                              those, and Airflow itself as in the lock
 """
 
 import fcntl
 import hashlib
+import re
 import shutil
 import sqlite3
 import sys
@@ -23,7 +29,9 @@ from pipeline.process import CommandError, run, stream
 
 LOCKS: Final = Path(pipeline.__file__).parent / "dagtest" / "locks"
 COMPLETE: Final = "complete"
-_FORMAT: Final = "1"  # of what is installed, as in pipeline/dagtest/airflow_environment.py
+_FORMAT: Final = "mwaa-1"  # of what is installed; a change makes every installation anew
+_CONSTRAINT: Final = re.compile(r"^\s*(?:-c|--constraint)[\s=]\s*[\"']?([^\"'\s]+)")
+_AIRFLOWS_OWN: Final = "https://raw.githubusercontent.com/apache/airflow/constraints-"
 _EMPTY_DATABASE: Final = "empty-airflow.db"
 _MIGRATION: Final = 300.0  # seconds
 
@@ -132,8 +140,22 @@ def fingerprint(lock: bytes, requirements: bytes, python: str, extra: str = "") 
 
 
 def asks_for_something(requirements: str) -> bool:
-    """Whether a requirements.txt has any line that is not a comment."""
-    return any(line.strip() and not line.strip().startswith("#") for line in requirements.splitlines())
+    """Whether a requirements.txt has any line that is neither a comment nor about constraints."""
+    lines = [line.strip() for line in requirements.splitlines() if not _CONSTRAINT.match(line)]
+    return any(line and not line.startswith("#") for line in lines)
+
+
+def under_constraints(requirements: str, lock: str) -> tuple[str, str]:
+    """What to install, and the constraints that hold beside those it names itself; see the table above."""
+    lines, others = [], False
+    for line in requirements.splitlines():
+        named = _CONSTRAINT.match(line)
+        if named and named[1].startswith(_AIRFLOWS_OWN):
+            continue
+        others = others or named is not None
+        lines.append(line)
+    pins = [line for line in lock.splitlines() if re.match(r"apache-airflow==", line)] if others else lock.splitlines()
+    return "\n".join([*lines, ""]), "\n".join([*(pin.rstrip(" \\") if others else pin for pin in pins), ""])
 
 
 def mwaa_python(version: str) -> str:
@@ -157,9 +179,11 @@ class _Uv:
         run([self.program, "venv", "--quiet", "--no-project", "--python", self.python, str(folder)])
         stream([*install, "--quiet", "--require-hashes", "--requirement", str(lock)], _nobody, stop=self.ended)
         if requirements:
-            asked = folder / "requirements.txt"
-            asked.write_bytes(requirements)
-            stream([*install, "--requirement", str(asked), "--constraint", str(lock)], tell, stop=self.ended)
+            asked, held = folder / "requirements.txt", folder / "constraints.txt"
+            text, constraints = under_constraints(requirements.decode(errors="replace"), lock.read_text("utf-8"))
+            asked.write_text(text, encoding="utf-8")
+            held.write_text(constraints, encoding="utf-8")
+            stream([*install, "--requirement", str(asked), "--constraint", str(held)], tell, stop=self.ended)
         (folder / COMPLETE).touch()
 
 

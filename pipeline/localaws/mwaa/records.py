@@ -13,6 +13,7 @@ from typing import Any, Final
 from pipeline.localaws.mwaa.configuration import Secrets
 
 _FILE: Final = "environment.json"
+_VARIABLES: Final = "variables.json"
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,7 @@ class Record:
             "port": self.port,
             "update": vars(self.update) if self.update else None,
         }
-        new = folder / f"{_FILE}.new"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, default=_time_as_json)
-        new.replace(folder / _FILE)
+        _write_private(folder / _FILE, json.dumps(content, indent=2, default=_time_as_json))
 
 
 def read(folder: Path) -> Record | None:
@@ -74,6 +72,20 @@ def read(folder: Path) -> Record | None:
         return None  # half a record, or one of another version: its environment is made anew
 
 
+def write_variables(folder: Path, variables: Mapping[str, str]) -> None:
+    """Keep the variables its Airflow runs with, for a shell beside it; only its owner may read them."""
+    _write_private(folder / _VARIABLES, json.dumps(variables, indent=1))
+
+
+def read_variables(folder: Path) -> dict[str, str] | None:
+    """The variables its Airflow was started with; None when it never was."""
+    try:
+        found = json.loads((folder / _VARIABLES).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return {str(name): str(value) for name, value in found.items()}
+
+
 def new_secrets() -> Secrets:
     """Secrets nobody has used before."""
     return Secrets(
@@ -81,6 +93,13 @@ def new_secrets() -> Secrets:
         jwt=secrets.token_hex(64),
         session=secrets.token_hex(32),
     )
+
+
+def _write_private(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
 
 
 def _time_as_json(value: object) -> dict[str, str]:
