@@ -1,11 +1,17 @@
 """One ECR repository for each container.
 
 They belong to the pipeline stack, so that self-mutation creates a new container's repository before its first build.
+
+What may be removed: ECR's lifecycle rules choose by tag, age and count. They cannot know which images the recorded
+releases of the environments reference, and a rollback needs every one of them; the oldest image may be what production
+runs. So no rule touches an image with a tag. All that the pipeline pushes has one, each part of an image for several
+platforms too, and a tag that is immutable cannot move away from its image. What is left without a tag was untagged by
+hand: that goes.
 """
 
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -14,8 +20,8 @@ from pipeline import names
 from pipeline.images.containers import Container
 from pipeline.settings import Settings
 
-# Enough for the releases anyone would go back to; a rollback needs the image of its release.
-IMAGES_KEPT = 50
+# For whoever untagged an image by mistake.
+UNTAGGED_KEPT = Duration.days(30)
 
 # What ECS needs to start a task from an image in another account.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -49,7 +55,13 @@ def _repository(
         # A tag is a content tag: if it could be moved, the same commit could run something else.
         image_tag_mutability=ecr.TagMutability.IMMUTABLE,
         encryption=ecr.RepositoryEncryption.AES_256,
-        lifecycle_rules=[ecr.LifecycleRule(description=f"keep the last {IMAGES_KEPT}", max_image_count=IMAGES_KEPT)],
+        lifecycle_rules=[
+            ecr.LifecycleRule(
+                description="Images with a tag are kept: releases reference them",
+                tag_status=ecr.TagStatus.UNTAGGED,
+                max_image_age=UNTAGGED_KEPT,
+            )
+        ],
         removal_policy=RemovalPolicy.RETAIN,
     )
     if pulling_accounts:
