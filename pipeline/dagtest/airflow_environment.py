@@ -110,8 +110,13 @@ def lock_of(version: str) -> Path:
     return lock
 
 
-def ensure(project: Path, version: str) -> AirflowEnvironment:
+def ensure(project: Path, version: str, *, with_requirements: bool = True) -> AirflowEnvironment:
     """The environment for an Airflow version and the project's requirements, made now if there is none.
+
+    Args:
+        project: The project's folder.
+        version: Airflow's.
+        with_requirements: Install dags/requirements.txt over what MWAA's image holds.
 
     Raises:
         UsageError: There is no lock for the version.
@@ -121,13 +126,13 @@ def ensure(project: Path, version: str) -> AirflowEnvironment:
     tests = LOCKS / f"tests-{version}.txt"
     python = find_python(project, version)
     requirements = project / "dags" / "requirements.txt"
-    asked = requirements.read_bytes() if requirements.is_file() else b""
+    asked = requirements.read_bytes() if with_requirements and requirements.is_file() else b""
     key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
-    environment = AirflowEnvironment(project / FOLDER / key, version)
+    environment = AirflowEnvironment((project / FOLDER / key).resolve(), version)
     if not (environment.folder / COMPLETE).is_file():
         with _alone(project / FOLDER, key):
             if not (environment.folder / COMPLETE).is_file():
-                _create(environment, project, python, requirements)
+                _create(environment, project, python, requirements if asked else None)
     return environment
 
 
@@ -187,7 +192,7 @@ def _alone(folder: Path, key: str) -> Iterator[None]:
         yield
 
 
-def _create(environment: AirflowEnvironment, project: Path, python: str, requirements: Path) -> None:
+def _create(environment: AirflowEnvironment, project: Path, python: str, requirements: Path | None) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
     uv, version = find_uv(), environment.version
     lock = lock_of(version)
@@ -196,7 +201,7 @@ def _create(environment: AirflowEnvironment, project: Path, python: str, require
         run([uv, "venv", "--quiet", "--no-project", "--python", python, str(environment.folder)])
         run([*install, "--require-hashes", "--requirement", str(lock)], timeout=DOWNLOADS)
         _create_tests(environment, uv)
-    if requirements.is_file() and has_requirements(requirements.read_text(encoding="utf-8", errors="replace")):
+    if requirements and has_requirements(requirements.read_text(encoding="utf-8", errors="replace")):
         constraints = constraints_for(project, version, lock)
         with step("install dags/requirements.txt as MWAA does"):
             try:

@@ -1,4 +1,4 @@
-"""`pipeline test dags | stacks`: parse, call, print."""
+"""`pipeline test dags | requirements | stacks`: parse, call, print."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,11 @@ import click
 
 from pipeline import settings
 from pipeline.console import out, step
-from pipeline.dagtest import authors_tests, junit
-from pipeline.dagtest.airflow_environment import ensure
-from pipeline.dagtest.summary import print_rules, print_verdicts
-from pipeline.dagtest.testing import DAGS, run_test
+from pipeline.dagtest import authors_tests, installing, junit
+from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure, versions
+from pipeline.dagtest.summary import print_comparison, print_problems, print_rules, print_verdicts
+from pipeline.dagtest.testing import DAGS, Outcome, run_test
+from pipeline.dagtest.upgrade import Comparison, compare
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
 
@@ -20,9 +21,12 @@ WRITTEN = ("dags.xml", "dags-unit.xml", "dags-coverage.xml")
 
 @click.command("dags")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--airflow", "version", metavar="VERSION", help="Rehearse an upgrade: what would break with this version?"
+)
 @click.option("--again", is_flag=True, help="Import every file, even those whose result is known from an earlier run.")
 @click.option("--rules", is_flag=True, help="Tell the rules and what they do, and test nothing.")
-def dags(paths: tuple[Path, ...], again: bool, rules: bool) -> None:
+def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool) -> None:
     """Import DAG files as MWAA does and check them; then run the tests in tests/dags.
 
     PATHS are files or folders, the DAG folder by default; with PATHS the tests in tests/dags are left out. Reports are
@@ -38,14 +42,24 @@ def dags(paths: tuple[Path, ...], again: bool, rules: bool) -> None:
         raise UsageError(f"no such file or folder: {', '.join(missing)}")
     for report in WRITTEN:  # one of an earlier run would speak for this one if this one ends early
         (REPORTS / report).unlink(missing_ok=True)
-    environment = ensure(project, configured.airflow.version)
     REPORTS.mkdir(exist_ok=True)
-    with step("import the DAG files"):
-        outcome = run_test(environment, project, configured, paths or (DAGS,), again=again)
+    wanted = version or configured.airflow.version
+    is_rehearsal = wanted != configured.airflow.version
+    wrong = []
+    if is_rehearsal:
+        environment, refused = _rehearsed(project, wanted)
+        wrong += ["dags/requirements.txt"] if refused else []
+    else:
+        environment = ensure(project, wanted)
+    outcome = _tested(environment, project, configured, paths or (DAGS,), again=again)
     (REPORTS / "dags.xml").write_bytes(junit.report(outcome.verdicts, f"dags, Airflow {environment.version}"))
-    print_verdicts(outcome.verdicts, outcome.files)
-    bad = {verdict.path for verdict in outcome.verdicts if verdict.fails}
-    wrong = [f"{len(bad)} of {len(outcome.files)} DAG files"] if bad else []
+    if is_rehearsal:
+        now = _tested(ensure(project, configured.airflow.version), project, configured, paths or (DAGS,), again=again)
+        wrong += _compared(compare(now.verdicts, outcome.verdicts), configured.airflow.version, wanted)
+    else:
+        print_verdicts(outcome.verdicts, outcome.files)
+        bad = {verdict.path for verdict in outcome.verdicts if verdict.fails}
+        wrong += [f"{len(bad)} of {len(outcome.files)} DAG files"] if bad else []
     if (
         not paths
         and authors_tests.exist(project)
@@ -53,7 +67,58 @@ def dags(paths: tuple[Path, ...], again: bool, rules: bool) -> None:
     ):
         wrong.append("the tests in tests/dags")
     if wrong:
-        raise PipelineError(f"not ready for Airflow: {' and '.join(wrong)}", where=f"Airflow {environment.version}")
+        raise PipelineError(f"not ready for Airflow: {', '.join(wrong)}", where=f"Airflow {environment.version}")
+
+
+def _tested(
+    environment: AirflowEnvironment,
+    project: Path,
+    configured: settings.Settings,
+    paths: tuple[Path, ...],
+    *,
+    again: bool,
+) -> Outcome:
+    with step(f"import the DAG files with Airflow {environment.version}"):
+        return run_test(environment, project, configured, paths, again=again)
+
+
+def _rehearsed(project: Path, version: str) -> tuple[AirflowEnvironment, bool]:
+    """An environment of another version; without requirements.txt, if that cannot be installed there."""
+    try:
+        return ensure(project, version), False
+    except UsageError as error:
+        raise UsageError(error.what, where="--airflow", mend=f"Choose one of: {', '.join(versions())}.") from None
+    except PipelineError as error:
+        out.print(str(error), markup=False)
+        return ensure(project, version, with_requirements=False), True
+
+
+def _compared(comparison: Comparison, now: str, then: str) -> list[str]:
+    print_comparison(comparison, now, then)
+    broken = {verdict.path for verdict in comparison.breaking}
+    return [f"{len(broken)} DAG files that are good with {now}"] if broken else []
+
+
+@click.command("requirements")
+@click.option("--airflow", "version", metavar="VERSION", help="Another version of Airflow than the configured one.")
+@click.option("--run-startup", is_flag=True, help="Run startup.sh on this machine, within MWAA's five minutes.")
+def requirements(version: str | None, run_startup: bool) -> None:
+    """Check what MWAA would install and run: dags/requirements.txt, plugins/ and startup.sh.
+
+    The report is reports/requirements.xml.
+    """
+    project = Path.cwd()
+    configured = settings.load(project)
+    REPORTS.mkdir(exist_ok=True)
+    wanted = version or configured.airflow.version
+    verdicts = installing.run_test(project, wanted, configured.region, run_startup=run_startup)
+    (REPORTS / "requirements.xml").write_bytes(junit.report(verdicts, f"requirements, Airflow {wanted}"))
+    print_problems(verdicts)
+    bad = list(dict.fromkeys(verdict.path for verdict in verdicts if verdict.fails))
+    if bad:
+        raise PipelineError(f"not ready for MWAA: {', '.join(bad)}", where=f"Airflow {wanted}")
+    checked = ", ".join(dict.fromkeys(verdict.path for verdict in verdicts)) or "there is nothing to check"
+    out.print(f"[good]✓[/] {checked}: Airflow {wanted} takes it")
 
 
 @click.command("stacks")

@@ -8,15 +8,14 @@ from pipeline.console import out
 from pipeline.dagtest.facts import DagFile
 from pipeline.dagtest.junit import place, sentence
 from pipeline.dagtest.rules import RULES, Problem, Verdict
+from pipeline.dagtest.upgrade import Comparison
 
 DETAILS = 12  # lines of a traceback shown; the report has all of it
 
 
 def print_verdicts(verdicts: Sequence[Verdict], files: Sequence[DagFile]) -> None:
     """Every problem with its place and its mending, warnings first, then one line that counts."""
-    for verdict in sorted(verdicts, key=lambda verdict: verdict.fails):
-        for problem in verdict.problems:
-            _print_problem(verdict, problem)
+    print_problems(verdicts)
     for file in files:
         if not file.failure and not file.dags:
             out.print(f"[quiet]- {escape(file.path)} holds no DAG[/]")
@@ -30,6 +29,23 @@ def print_verdicts(verdicts: Sequence[Verdict], files: Sequence[DagFile]) -> Non
     kept = sum(file.is_kept for file in files)
     unchanged = f" ({kept} unchanged since they were imported)" if kept else ""
     out.print(f"{mark} {len(files)} files, {len(dags)} DAGs, {tasks} tasks: {ending}{also}{unchanged}")
+
+
+def print_problems(verdicts: Sequence[Verdict]) -> None:
+    """Every problem, warnings first: what fails stays in sight."""
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.fails):
+        for problem in verdict.problems:
+            _print_problem(verdict, problem)
+
+
+def print_comparison(comparison: Comparison, now: str, then: str) -> None:
+    """What an upgrade would break, then one line that counts."""
+    print_problems((*comparison.warnings, *comparison.breaking))
+    broken = len({verdict.path for verdict in comparison.breaking})
+    warned = sum(len(verdict.problems) for verdict in comparison.warnings)
+    mark = "[bad]✗[/]" if broken else "[good]✓[/]"
+    already = f"; {comparison.before} problems are there with {now}, too" if comparison.before else ""
+    out.print(f"{mark} from Airflow {now} to {then}: {broken} DAG files break, {warned} new warnings{already}")
 
 
 def print_rules() -> None:

@@ -44,7 +44,8 @@ def make_project(folder: Path, files: Mapping[str, str | bytes], **dag_tests: An
     (folder / "dags").mkdir()
     shutil.copy(ROOT / "dags" / "fargate.py", folder / "dags")
     shutil.copy(ROOT / "dags" / "requirements.txt", folder / "dags")
-    (folder / "dags" / ".airflowignore").write_text("fargate.py\n")
+    shutil.copytree(ROOT / "dags" / "plugins", folder / "dags" / "plugins")  # the helper's trigger
+    (folder / "dags" / ".airflowignore").write_text("fargate.py\nplugins/\n")
     for name in ("ingest", "transform"):
         (folder / "containers" / name).mkdir(parents=True)
         (folder / "containers" / name / "Dockerfile").touch()

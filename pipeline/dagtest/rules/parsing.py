@@ -17,7 +17,7 @@ MENDS: Final = {
 }
 
 
-def imports(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+def imports(file: DagFile, project: Project) -> Iterator[Problem]:
     """Airflow imports the file.
 
     import                     problem
@@ -31,7 +31,7 @@ def imports(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG0
     if failure and not failure.is_denied:
         mend = "Airflow would show this as an import error and run none of the file's DAGs."
         if "No module named" in failure.message:
-            mend = "Add the package to dags/requirements.txt, or do what needs it in a container."
+            mend = _mend_module(failure.message.partition("'")[2], project)
         yield Problem(failure.message, mend, failure.line, details=failure.details)
 
 
@@ -67,7 +67,7 @@ def no(kind: str) -> Judge:
     return judge
 
 
-def modules(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+def modules(file: DagFile, project: Project) -> Iterator[Problem]:
     """Every import, in functions too, finds its module in MWAA's image, in requirements.txt or in the DAG folder.
 
     import                                        problem
@@ -81,6 +81,12 @@ def modules(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG0
         where = "" if found.path == file.path else f", in {found.path}:{found.line}"
         yield Problem(
             f"the module {found.text!r} is neither in MWAA's image nor from dags/requirements.txt{where}",
-            "Add its package to dags/requirements.txt, or do what needs it in a container.",
+            _mend_module(found.text, project),
             found.line if not where else None,
         )
+
+
+def _mend_module(name: str, project: Project) -> str:
+    if name.startswith("airflow.") and not name.startswith("airflow.providers."):
+        return f"Airflow {project.airflow} has no such module. Import the name from where this version has it."
+    return "Add its package to dags/requirements.txt, or do what needs it in a container."

@@ -105,7 +105,8 @@ def dag_files(path: Path) -> Iterable[Path]:
     except ImportError:
         from airflow.utils.file import list_py_file_paths  # noqa: PLC0415 - before 3.2
 
-        found = list_py_file_paths(path, include_examples=False)
+        takes_examples = "include_examples" in list_py_file_paths.__code__.co_varnames  # until 2.11
+        found = list_py_file_paths(path, **({"include_examples": False} if takes_examples else {}))
     return sorted(Path(file) for file in found)
 
 

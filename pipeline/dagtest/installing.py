@@ -1,0 +1,181 @@
+"""Try what MWAA would do with requirements.txt, plugins/ and startup.sh."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.console import step
+from pipeline.dagtest import requirements as checks
+from pipeline.dagtest.airflow_environment import (
+    DOWNLOADS,
+    AirflowEnvironment,
+    ensure,
+    find_uv,
+    has_requirements,
+    lock_of,
+    mwaa_python,
+)
+from pipeline.dagtest.constraints import Constraints, constraints_for
+from pipeline.dagtest.importing import WORKER
+from pipeline.dagtest.rules import Problem, Verdict
+from pipeline.errors import PipelineError
+from pipeline.process import CommandError, run
+
+REQUIREMENTS = "dags/requirements.txt"
+PLUGINS = "dags/plugins"
+STARTUP = "dags/startup.sh"
+LOADING = 120.0  # seconds that loading the plugins may take
+UNREACHED = ("Failed to fetch", "error sending request", "Could not connect", "Network connectivity is disabled")
+
+
+def run_test(project: Path, version: str, region: str, *, run_startup: bool = False) -> tuple[Verdict, ...]:
+    """Every check that applies; what the project does not have is not checked.
+
+    Raises:
+        PipelineError: The package index cannot be reached: nothing can be said.
+    """
+    return (
+        *_requirements(project, version),
+        *_plugins(project, version, region),
+        *_startup(project, run_startup=run_startup),
+    )
+
+
+def _requirements(project: Path, version: str) -> Iterator[Verdict]:
+    path = project / REQUIREMENTS
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    names = [str(found.relative_to(project / "dags")) for found in (project / "dags").rglob("*.txt")]
+    wrong = tuple(checks.wrong_constraints(text, version, mwaa_python(version), names))
+    yield checks.verdict(REQUIREMENTS, "constraints", wrong)
+    if wrong:
+        yield Verdict(REQUIREMENTS, "resolves", skipped="its constraints are wrong")
+        return
+    constraints = constraints_for(project, version, lock_of(version))
+    with step(f"resolve {REQUIREMENTS} as MWAA does"):
+        problems = tuple(_conflicts(text, constraints, version))
+    yield checks.verdict(REQUIREMENTS, "resolves", problems, note=checks.part_of(constraints))
+    if problems:
+        yield Verdict(REQUIREMENTS, "installs", skipped="it does not resolve")
+        return
+    if not has_requirements(text):
+        yield Verdict(REQUIREMENTS, "installs")
+        return
+    try:
+        ensure(project, version)
+        yield Verdict(REQUIREMENTS, "installs")
+    except PipelineError as error:
+        yield checks.verdict(REQUIREMENTS, "installs", [Problem(error.what, error.mend)])
+
+
+def _conflicts(text: str, constraints: Constraints, version: str) -> Iterator[Problem]:
+    together = _refused(constraints.requirements, constraints, version)
+    if together is None:
+        return
+    known = tuple(checks.against_pins(text, constraints.pins()))
+    yield from known
+    told = {problem.line for problem in known}
+    alone = {}
+    with tempfile.TemporaryDirectory(prefix="requirements-") as folder:
+        for requirement in checks.asked(text):
+            single = Path(folder, "requirements.txt")
+            single.write_text(f"{requirement.text}\n", encoding="utf-8")
+            if requirement.line not in told and (reason := _refused(single, constraints, version)) is not None:
+                alone[requirement.line] = reason
+    if alone or not known:
+        yield from checks.unresolved(text, alone, together, constraints.source)
+
+
+def _refused(requirements: Path, constraints: Constraints, version: str) -> str | None:
+    """Why a file's packages cannot be installed, None when they can."""
+    command = [find_uv(), "pip", "compile", "--quiet", "--no-header", "--python-version", mwaa_python(version)]
+    try:
+        run([*command, "--python-platform", "linux", str(requirements), *constraints.options], timeout=DOWNLOADS)
+    except CommandError as error:
+        if any(words in error.output for words in UNREACHED):
+            raise PipelineError(
+                "the package index cannot be reached", where=REQUIREMENTS, mend=f"Try again.\n{error.output.strip()}"
+            ) from None
+        return error.output
+    return None
+
+
+def _plugins(project: Path, version: str, region: str) -> Iterator[Verdict]:
+    folder = project / PLUGINS
+    if not folder.is_dir():
+        return
+    found: dict[str, list[Problem]] = {}
+    for check, problem in checks.wrong_plugins(folder):
+        found.setdefault(check, []).extend([problem] if problem else [])
+    for check, problems in found.items():
+        yield checks.verdict(PLUGINS, check, problems)
+    if found["syntax"]:
+        yield Verdict(PLUGINS, "loads", skipped="its syntax is wrong")
+        return
+    try:
+        environment = ensure(project, version)
+    except PipelineError as error:
+        yield Verdict(PLUGINS, "loads", skipped=f"there is no Airflow to load it with: {error.what.splitlines()[0]}")
+        return
+    with step(f"load {PLUGINS} as Airflow does"):
+        yield checks.verdict(PLUGINS, "loads", list(_unloaded(environment, project, region)))
+
+
+def _unloaded(environment: AirflowEnvironment, project: Path, region: str) -> Iterator[Problem]:
+    mend = "Airflow would start without it and say so on its page of plugins only."
+    variables = environment.variables((project / "dags").resolve(), region)
+    try:
+        answer = run(
+            [*environment.alone(variables), str(environment.python), str(WORKER / "plugins.py")], timeout=LOADING
+        )
+    except PipelineError as error:
+        yield Problem(f"loading it fails: {error.what}", mend)
+        return
+    for file, message in json.loads(answer.splitlines()[-1]).items():
+        yield Problem(f"{Path(file).name}: {message}", mend)
+
+
+def _startup(project: Path, *, run_startup: bool) -> Iterator[Verdict]:
+    path = project / STARTUP
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    crooked = tuple(checks.crooked_startup(content))
+    yield checks.verdict(STARTUP, "syntax", crooked or tuple(_refused_by_bash(path)))
+    slow = tuple(checks.slow_startup(content.decode("utf-8", "replace")))
+    if slow or not run_startup:
+        yield checks.verdict(STARTUP, "time", slow, note="it was read, not run: --run-startup runs it")
+        return
+    with step(f"run {STARTUP}"):
+        yield checks.verdict(STARTUP, "time", tuple(_failing_run(path)))
+
+
+def _refused_by_bash(path: Path) -> Iterator[Problem]:
+    try:
+        run(["bash", "-n", str(path)])
+    except CommandError as error:
+        for text in error.output.strip().splitlines():
+            match = checks.BASH_LINE.search(text)
+            yield Problem(
+                match[2] if match else text, "MWAA's workers would not start.", int(match[1]) if match else None
+            )
+
+
+def _failing_run(path: Path) -> Iterator[Problem]:
+    """The script is really run, on this machine, in an empty folder that is its home."""
+    with tempfile.TemporaryDirectory(prefix="startup-") as folder:
+        shutil.copy(path, folder)
+        command = ["env", "-i", f"HOME={folder}", "PATH=/usr/local/bin:/usr/bin:/bin", "bash", path.name]
+        try:
+            run(command, cwd=Path(folder), timeout=checks.STARTUP_SECONDS)
+        except CommandError as error:
+            yield Problem(
+                f"it ends with code {error.code}: {error.output.strip()[-500:]}", "MWAA logs this and goes on."
+            )
+        except PipelineError as error:
+            yield Problem(
+                error.what, f"MWAA ends it after {checks.STARTUP_SECONDS} s. Do less, or do it in a container."
+            )

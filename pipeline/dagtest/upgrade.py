@@ -1,0 +1,51 @@
+"""What an upgrade of Airflow would break: the verdicts of two versions, compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.dagtest.rules import Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two tests of the same files.
+
+    Attributes:
+        breaking: What fails with the new version only: verdicts with those problems alone.
+        warnings: The same of what only warns.
+        before: Problems that the version of now has as well.
+    """
+
+    breaking: tuple[Verdict, ...]
+    warnings: tuple[Verdict, ...]
+    before: int
+
+
+def compare(now: Sequence[Verdict], then: Sequence[Verdict]) -> Comparison:
+    """What `then` finds and `now` does not.
+
+    now       then      is
+    good      fails     breaking
+    warns     fails     breaking
+    fails     fails     before, where it says the same; else breaking
+    anything  warns     a warning, where `now` does not say the same
+    """
+    known = {
+        (verdict.path, verdict.rule, problem.what, problem.task): verdict.fails
+        for verdict in now
+        for problem in verdict.problems
+    }
+    breaking: list[Verdict] = []
+    warnings: list[Verdict] = []
+    before = 0
+    for verdict in then:
+        new = []
+        for problem in verdict.problems:
+            failed = known.get((verdict.path, verdict.rule, problem.what, problem.task))
+            if failed is None or (verdict.fails and not failed):
+                new.append(problem)
+            else:
+                before += 1
+        if new:
+            (breaking if verdict.fails else warnings).append(replace(verdict, problems=tuple(new)))
+    return Comparison(tuple(breaking), tuple(warnings), before)

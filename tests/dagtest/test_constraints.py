@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.dagtest.airflow_environment import LOCKS, versions
+from pipeline.dagtest.constraints import ESSENTIAL, constraints_for, named, normal, pins, without_constraints
+
+LOCK = "apache-airflow==3.3.1 \\\n    --hash=sha256:00\nflask==3.1.3 \\\nRequests_Mock==1.0 ; python_version > '3'\n"
+ADDRESS = "https://example.invalid/constraints-3.3.1/constraints-3.12.txt"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("pandas\n# --constraint x.txt\n", None),
+        (f'--constraint "{ADDRESS}"\n', ADDRESS),
+        (f"-c {ADDRESS}  # Airflow's\n", ADDRESS),
+        ("--constraint=/usr/local/airflow/dags/c.txt\npandas\n", "/usr/local/airflow/dags/c.txt"),
+    ],
+)
+def test_the_constraints_that_a_file_names_are_found(text: str, expected: str | None) -> None:
+    assert named(text) == expected
+    assert named(without_constraints(text)) is None
+    assert len(without_constraints(text).splitlines()) == len(text.splitlines())
+
+
+def test_pins_are_read_by_normalised_names() -> None:
+    assert pins(LOCK) == {"apache-airflow": "3.3.1", "flask": "3.1.3", "requests-mock": "1.0"}
+    assert normal("Flask__SQL.Alchemy") == "flask-sql-alchemy"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "lock.txt").write_text(LOCK)
+    return tmp_path
+
+
+def test_a_file_of_the_teams_holds_together_with_the_essential_ones(project: Path) -> None:
+    (project / "dags" / "requirements.txt").write_text("--constraint /usr/local/airflow/dags/c.txt\npandas\n")
+    (project / "dags" / "c.txt").write_text("pandas==2.2.3\n")
+    found = constraints_for(project, "3.3.1", project / "lock.txt")
+    assert found.is_whole
+    assert found.pins() == {"pandas": "2.2.3", "apache-airflow": "3.3.1", "flask": "3.1.3"}
+    assert found.requirements.read_text() == "\npandas\n"
+
+
+def test_without_an_answer_the_lock_of_the_image_holds_and_it_is_said_that_this_is_a_part(project: Path) -> None:
+    (project / "dags" / "requirements.txt").write_text(f"--constraint {ADDRESS}\npandas\n")
+    found = constraints_for(project, "3.3.1", project / "lock.txt")
+    assert not found.is_whole
+    assert "could not be reached" in found.source
+    assert found.pins() == pins(LOCK)
+
+
+@pytest.mark.parametrize("version", versions())
+def test_what_mwaa_holds_essential_is_pinned_by_every_lock_that_has_it(version: str) -> None:
+    image = pins((LOCKS / f"airflow-{version}.txt").read_text())
+    assert {"apache-airflow", "celery", "sqlalchemy", "statsd", "watchtower", "kombu"} <= ESSENTIAL & set(image)

@@ -1,0 +1,58 @@
+"""The rehearsal of an upgrade: what is compared, and two real Airflows."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.dagtest.airflow_environment import ensure
+from pipeline.dagtest.rules import Problem, Verdict
+from pipeline.dagtest.upgrade import compare
+from tests.dagtest.projects import ROOT, make_project, run
+
+GOOD = Verdict("dags/a.py", "imports")
+FAILS = Verdict("dags/a.py", "imports", (Problem("no module", "m", 1),))
+WARNS = Verdict("dags/a.py", "imports", (Problem("no module", "m", 1),), level="warn")
+OTHER = Verdict("dags/a.py", "imports", (Problem("another", "m", 1),))
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "breaking", "warnings", "before"),
+    [
+        (GOOD, GOOD, (), (), 0),
+        (GOOD, FAILS, (FAILS,), (), 0),
+        (WARNS, FAILS, (FAILS,), (), 0),
+        (FAILS, FAILS, (), (), 1),
+        (FAILS, OTHER, (OTHER,), (), 0),
+        (FAILS, GOOD, (), (), 0),
+        (GOOD, WARNS, (), (WARNS,), 0),
+        (WARNS, WARNS, (), (), 1),
+    ],
+)
+def test_what_breaks_is_what_fails_then_and_not_now(
+    now: Verdict, then: Verdict, breaking: tuple[Verdict, ...], warnings: tuple[Verdict, ...], before: int
+) -> None:
+    found = compare([now], [then])
+    assert (found.breaking, found.warnings, found.before) == (breaking, warnings, before)
+
+
+FILES = {
+    "both.py": "from airflow.decorators import dag\n@dag(schedule=None)\ndef both(): ...\nboth()\n",
+    "new.py": "from airflow.sdk import DAG\nd = DAG('new')\n",
+    "wrong.py": "import nothing_like_it  # airflow DAG\n",
+}
+
+
+def test_a_rehearsal_tells_what_would_break_and_only_that(tmp_path: Path) -> None:
+    ensure(ROOT, "2.10.3")
+    found = run(make_project(tmp_path, FILES), "--airflow", "2.10.3")
+    assert found.result.exit_code == 1
+    assert "dags/new.py:1 ModuleNotFoundError: No module named 'airflow.sdk'" in found.result.output
+    assert "Airflow 2.10.3 has no such module" in found.result.output
+    assert "from Airflow 3.3.1 to 2.10.3: 1 DAG files break" in found.result.output
+    assert "dags/wrong.py" not in found.result.output
+
+
+def test_a_version_that_is_not_supported_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {})
+    with pytest.raises(FileNotFoundError):  # no report: nothing was tested
+        run(project, "--airflow", "1.10.15")
