@@ -11,6 +11,7 @@ from pipeline.release.execution import Environment, Order, carry_out
 from pipeline.release.lock import StalePlanError
 from pipeline.release.plan import Plan
 from pipeline.release.record import ReleaseRecord, TaskRecord
+from pipeline.release.rollback import Standing
 from pipeline.release.situation import Situation
 from pipeline.release.tree import Tree
 
@@ -112,7 +113,9 @@ def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> t
         restored = situation.read_record(bucket, current.restores) if current.restores else None
         to = rollback.default_target(current, restored)
     target = situation.read_record(bucket, to)
-    return now, target, rollback.decide(target, now.current, now.listing, keep)
+    dead = now.seen.pointer.lock
+    standing = Standing(current=now.current, interrupted=dead.restores if dead else None)
+    return now, target, rollback.decide(target, standing, now.listing, keep)
 
 
 def roll_back(
@@ -138,7 +141,7 @@ def roll_back(
         commit=target.commit,
         uncommitted=target.uncommitted,
         by=origin.by,
-        restores=target.id,
+        restores=rollback.deployed_as(target),
         seconds=origin.lock_seconds,
     )
     return carry_out(environment, now, order, tell)

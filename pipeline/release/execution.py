@@ -16,6 +16,7 @@ from pipeline.release.mwaa import AirflowEnvironment, Replacement
 from pipeline.release.plan import EMPTY_PARTS, Action, PartRow, Plan
 from pipeline.release.publish import publish
 from pipeline.release.record import FileRecord, PartName, PartRecord, ReleaseRecord, TaskRecord
+from pipeline.release.rollback import Standing
 from pipeline.release.situation import Situation
 from pipeline.release.tree import DAGS_PREFIX, PART_KEYS, Source, generated
 from pipeline.release.verify import Expectation, Patience, Seen
@@ -89,7 +90,14 @@ def carry_out(
     """
     before = verify.observe(environment.airflow) if environment.airflow else None
     purpose = "sync" if order.kind == "deploy" else "rollback"
-    with lock.hold(environment.bucket, situation.seen, owner=order.by, purpose=purpose, seconds=order.seconds) as lease:
+    with lock.hold(
+        environment.bucket,
+        situation.seen,
+        owner=order.by,
+        purpose=purpose,
+        seconds=order.seconds,
+        restores=order.restores,
+    ) as lease:
         if situation.seen.dead and situation.seen.pointer.lock is not None:
             tell(f"took over the lock of {situation.seen.pointer.lock.owner}, silent since its expiry")
         parts = _update_parts(environment, order, lease, tell)
@@ -173,7 +181,7 @@ def _record(
             )
     now_utc = datetime.now(UTC).replace(microsecond=0)
     return ReleaseRecord(
-        id=record.new_id(now_utc, order.commit),
+        id=record.new_id(now_utc, order.commit, after=current.id if current else None),
         kind=order.kind,
         environment=order.plan.environment,
         commit=order.commit,
@@ -207,7 +215,10 @@ def _restored(
         )
     try:
         listing = environment.bucket.listing(DAGS_PREFIX)
-        back = rollback.decide(former, former, listing, environment.keep)
+        placed = {key: source.level for key, source in order.files.items()}
+        placed |= {row.key: order.recorded[row.key].level for row in order.plan.rows if row.key in order.recorded}
+        standing = Standing(current=former, interrupted=order.restores, levels=placed)
+        back = rollback.decide(former, standing, listing, environment.keep)
         publish(environment.bucket, back, {}, lease.still_ours)
         versions = {
             row.name: former.parts[row.name].version for row in order.plan.part_changes if row.name in former.parts

@@ -91,7 +91,9 @@ class Lease:
 
 
 @contextmanager
-def hold(bucket: Bucket, seen: Seen, *, owner: str, purpose: str, seconds: int) -> Iterator[Lease]:
+def hold(
+    bucket: Bucket, seen: Seen, *, owner: str, purpose: str, seconds: int, restores: str | None = None
+) -> Iterator[Lease]:
     """Hold the lock for the length of a block; it is let go at the end in any case.
 
     Args:
@@ -100,12 +102,21 @@ def hold(bucket: Bucket, seen: Seen, *, owner: str, purpose: str, seconds: int) 
         owner: For people: who this is.
         purpose: For people: what this does.
         seconds: How long after our last sign of life others may take over.
+        restores: For a rollback, the deploy that is being restored.
 
     Raises:
         LockedError: Someone else holds it, who is named.
         StalePlanError: The state is no longer the one the plan was made from.
     """
-    lease = _take(bucket, seen, owner=owner, purpose=purpose, seconds=seconds)
+    lock = Lock(
+        owner=owner,
+        token=secrets.token_hex(8),
+        purpose=purpose,
+        since=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        seconds=seconds,
+        restores=restores,
+    )
+    lease = _take(bucket, seen, lock)
     try:
         yield lease
     except BaseException as first:
@@ -119,15 +130,8 @@ def hold(bucket: Bucket, seen: Seen, *, owner: str, purpose: str, seconds: int) 
     lease.let_go()
 
 
-def _take(bucket: Bucket, seen: Seen, *, owner: str, purpose: str, seconds: int) -> Lease:
+def _take(bucket: Bucket, seen: Seen, lock: Lock) -> Lease:
     refuse_if_locked(bucket, seen)
-    lock = Lock(
-        owner=owner,
-        token=secrets.token_hex(8),
-        purpose=purpose,
-        since=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        seconds=seconds,
-    )
     pointer = Pointer(release=seen.pointer.release, serial=seen.pointer.serial + 1, lock=lock)
     content = pointer.dump()
     try:

@@ -26,6 +26,8 @@ class Lock:
         purpose: `sync`, `rollback`.
         since: When it was taken (ISO 8601, the owner's clock; for people only).
         seconds: How long after its last renewal others may take it over.
+        restores: For a rollback, the deploy (by its release) that is being restored: whoever takes the lock over
+            must know what the bucket is a mix of.
     """
 
     owner: str
@@ -33,6 +35,7 @@ class Lock:
     purpose: str
     since: str
     seconds: int
+    restores: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Records are immutable (`releases/ID.json`). Which of them is current, and who is
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -19,6 +19,7 @@ RELEASES_PREFIX = "releases/"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
+_TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"\d{8}T\d{6}Z-[0-9a-z]{1,8}-[0-9a-f]{4}"
 ReleaseId = Annotated[str, StringConstraints(pattern=rf"^{_ID}$")]
 
@@ -68,7 +69,7 @@ class ReleaseRecord(_Frozen):
 
     Attributes:
         id: Sorts by time; unique in its environment.
-        kind: A deploy of a working tree, or a rollback to `restores`.
+        kind: A deploy of a working tree, or a rollback to `restores`, which is always a deploy.
         commit: The commit the files came from.
         uncommitted: The working tree differed from that commit.
         by: Who released: a CodeBuild build, or a person at a machine.
@@ -99,10 +100,20 @@ class ReleaseRecord(_Frozen):
         return self.model_dump_json(indent=1).encode()
 
 
-def new_id(now: datetime, commit: str) -> str:
-    """`20261107T101500Z-1a2b3c4-9f3e`: the time, the commit for people, and chance against two in one second."""
+def new_id(now: datetime, commit: str, *, after: str | None = None) -> str:
+    """`20261107T101500Z-1a2b3c4-9f3e`: the time, the commit for people, and chance against two in one second.
+
+    Args:
+        now: This machine's time.
+        commit: The commit.
+        after: The release before. The new id sorts after it even when this machine's clock is behind.
+    """
     short = "".join(sign for sign in commit.lower() if sign.isalnum() and sign.isascii())[:7] or "none"
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{short}-{secrets.token_hex(2)}"
+    time = now.astimezone(UTC)
+    if after is not None:
+        before = datetime.strptime(after[:16], _TIME).replace(tzinfo=UTC)
+        time = max(time, before + timedelta(seconds=1))
+    return f"{time:{_TIME}}-{short}-{secrets.token_hex(2)}"
 
 
 def key_of(release: str) -> str:

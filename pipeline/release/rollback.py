@@ -1,13 +1,13 @@
 """The way back to an earlier release: which S3 versions become current again. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from pipeline.errors import PipelineError
 from pipeline.release.bucket import ABSENT, Listed
 from pipeline.release.plan import Action, PartRow, Plan, Row, TaskRow
-from pipeline.release.record import PARTS, FileRecord, PartName, PartRecord, ReleaseRecord
+from pipeline.release.record import PARTS, PartName, PartRecord, ReleaseRecord
 from pipeline.release.tree import DAGS_PREFIX
 
 
@@ -38,26 +38,90 @@ def no_release(bucket: str) -> PipelineError:
     )
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How what is in the bucket relates to a release to be restored.
+
+    Attributes:
+        current: The current release.
+        interrupted: The deploy (by its release) that an interrupted rollback was restoring: the bucket is a mix.
+        levels: Key → its place in the order of publishing, for files the current release does not know.
+    """
+
+    current: ReleaseRecord | None = None
+    interrupted: str | None = None
+    levels: Mapping[str, int] = field(default_factory=dict)
+
+    def is_older(self, key: str, listed: Listed, target: ReleaseRecord) -> bool:
+        """Whether a file in the bucket is of an earlier deploy than the target. Ids sort by time."""
+        recorded = self.current.files.get(key) if self.current else None
+        if self.current is not None and recorded is not None and recorded.etag == listed.etag:
+            return deployed_as(self.current) < deployed_as(target)
+        return self.interrupted is not None and self.interrupted < deployed_as(target)
+
+    def level(self, key: str) -> int:
+        """How high a file in the bucket stands: above all it imports. A stranger may import anything."""
+        recorded = self.current.files.get(key) if self.current else None
+        if recorded is not None:
+            return recorded.level
+        highest = max((file.level for file in self.current.files.values()), default=0) if self.current else 0
+        return self.levels.get(key, 1 + max(highest, max(self.levels.values(), default=0)))
+
+
+def deployed_as(release: ReleaseRecord) -> str:
+    """The deploy whose files a release holds: itself, or what it restored."""
+    return release.restores or release.id
+
+
 def decide(
-    target: ReleaseRecord, current: ReleaseRecord | None, listing: Mapping[str, Listed], keep: Collection[str] = ()
+    target: ReleaseRecord, standing: Standing, listing: Mapping[str, Listed], keep: Collection[str] = ()
 ) -> Plan:
     """The plan that makes the bucket hold what a recorded release held.
 
-    | in the target | in the bucket      | action  |
-    | ------------- | ------------------ | ------- |
-    | any           | any, named by keep | leave   |
-    | yes           | as in the target   | keep    |
-    | yes           | otherwise, or not  | restore |
-    | no            | yes                | delete  |
+    | in the target | in the bucket                       | action  | order                          |
+    | ------------- | ----------------------------------- | ------- | ------------------------------ |
+    | any           | any, named by keep                  | leave   |                                |
+    | yes           | as in the target                    | keep    |                                |
+    | yes           | no                                  | restore | upwards                        |
+    | yes           | of an earlier deploy (roll forward) | restore | upwards                        |
+    | yes           | otherwise                           | restore | downwards, after all of these  |
+    | no            | yes                                 | delete  | downwards, among them          |
 
-    Order: first what is missing, imported files before those that import them; then what is replaced, the other way
-    round, so that a DAG is never newer than the helper it imports; deletions last.
+    Upwards: what is imported before what imports it, by the target's imports. Downwards: what imports before what is
+    imported, by the imports of what is there now. So no DAG ever stands beside a helper older than its own, whichever
+    way the files go, and a DAG that the target does not know is gone before its helper goes back.
+
+    Args:
+        target: The release to restore.
+        standing: How the bucket relates to it.
+        listing: What is below `dags/` now.
+        keep: Globs of keys below `dags/` that are left alone.
     """
-    highest = max((file.level for file in target.files.values()), default=0)
-    rows = sorted(
-        (_row(key, target, listing.get(key), keep, highest) for key in {*target.files, *listing}),
-        key=lambda row: (row.phase, row.key),
-    )
+    upwards = 1 + max((file.level for file in target.files.values()), default=0)
+    highest = max((standing.level(key) for key in listing), default=0)
+
+    def row(key: str) -> Row:
+        listed, file = listing.get(key), target.files.get(key)
+        if any(fnmatchcase(key.removeprefix(DAGS_PREFIX), glob) for glob in keep):
+            return Row(Action.LEAVE, key, "named in `keep`")
+        if listed is None and file is not None:
+            return Row(Action.RESTORE, key, "missing now", file.level, expected=ABSENT, version=file.version)
+        if listed is None:
+            raise AssertionError(key)  # every key comes from the target or the listing
+        phase = upwards + highest - standing.level(key)
+        if file is None:
+            if key.endswith("/"):
+                return Row(Action.LEAVE, key, "the console's marker of a folder")
+            return Row(Action.DELETE, key, f"not in {target.id}", phase, expected=listed.etag)
+        if listed.etag == file.etag:
+            return Row(Action.KEEP, key, "as it was")
+        if standing.is_older(key, listed, target):
+            phase = file.level
+        reason = f"differs from {target.id}"
+        return Row(Action.RESTORE, key, reason, phase, expected=listed.etag, version=file.version)
+
+    rows = sorted((row(key) for key in {*target.files, *listing}), key=lambda row: (row.phase, row.key))
+    current = standing.current
     before = {name: task.task_definition for name, task in (current.tasks if current else {}).items()}
     after = {name: task.task_definition for name, task in target.tasks.items()}
     return Plan(
@@ -71,29 +135,6 @@ def decide(
             if before.get(name) != after.get(name)
         ),
     )
-
-
-def _row(key: str, target: ReleaseRecord, listed: Listed | None, keep: Collection[str], highest: int) -> Row:
-    if any(fnmatchcase(key.removeprefix(DAGS_PREFIX), glob) for glob in keep):
-        return Row(Action.LEAVE, key, "named in `keep`")
-    file = target.files.get(key)
-    if file is None:
-        if key.endswith("/"):
-            return Row(Action.LEAVE, key, "the console's marker of a folder")
-        return Row(
-            Action.DELETE, key, f"not in {target.id}", phase=2 * highest + 2, expected=listed.etag if listed else ABSENT
-        )
-    if listed is None:
-        row = _restore(key, file, "missing now")
-        return replace(row, phase=file.level)
-    if listed.etag == file.etag:
-        return Row(Action.KEEP, key, "as it was")
-    row = _restore(key, file, f"differs from {target.id}")
-    return replace(row, phase=highest + 1 + (highest - file.level), expected=listed.etag)
-
-
-def _restore(key: str, file: FileRecord, reason: str) -> Row:
-    return Row(Action.RESTORE, key, reason, version=file.version, expected=ABSENT)
 
 
 def _part_rows(target: Mapping[PartName, PartRecord], current: Mapping[PartName, PartRecord]) -> Iterator[PartRow]:

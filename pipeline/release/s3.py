@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from pipeline.errors import PipelineError
 from pipeline.release.bucket import ABSENT, ANYTHING, ConflictError, Listed, Stored, Written
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import boto3
 
 PARALLEL = 16  # requests at once
+_READS = 3  # of an object whose content was cut
 _DELETES_PER_REQUEST = 1000
 # A conditional write lost to another one: 412; two at the very same time: 409; If-Match on a key that is gone: 404.
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
@@ -89,19 +90,27 @@ class S3Bucket:
         """An object, or None when there is none."""
         wanted: dict[str, Any] = {"VersionId": version} if version else {}
         with self._explained(key):
-            try:
-                answer = self._s3.get_object(Bucket=self.name, Key=key, **wanted)
-            except ClientError as error:
-                if _code(error) in _MISSING:
-                    return None
-                raise
-            date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-            return Stored(
-                content=answer["Body"].read(),
-                etag=answer["ETag"].strip('"'),
-                modified=answer["LastModified"],
-                now=parsedate_to_datetime(date) if date else datetime.now(UTC),
-            )
+            for _ in range(_READS - 1):
+                try:
+                    return self._get(key, wanted)
+                except (HTTPClientError, IncompleteReadError):
+                    continue  # cut in the middle of the answer, which botocore does not repeat
+            return self._get(key, wanted)
+
+    def _get(self, key: str, wanted: dict[str, Any]) -> Stored | None:
+        try:
+            answer = self._s3.get_object(Bucket=self.name, Key=key, **wanted)
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            raise
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return Stored(
+            content=answer["Body"].read(),
+            etag=answer["ETag"].strip('"'),
+            modified=answer["LastModified"],
+            now=parsedate_to_datetime(date) if date else datetime.now(UTC),
+        )
 
     def head(self, key: str) -> Written | None:
         """What S3 says of an object, or None when there is none."""

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,8 @@ class Aws:
     """The server: what it was asked, and a hook that may answer or act before and after a request."""
 
     endpoint: str = ""
+    backstage: str = ""  # the same server, without hooks and uncounted: for looking at its state
+    ahead: timedelta = timedelta()  # how far the server's clock is ahead of the times of its objects
     sent: list[Sent] = field(default_factory=list)
     before: Callable[[Sent], Response | None] = lambda _: None
     after: Callable[[Sent], Response | None] = lambda _: None
@@ -56,9 +60,9 @@ class Aws:
     def session(self) -> boto3.Session:
         return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, backstage: bool = False) -> Any:
         session: Any = self.session()
-        return session.client(service, endpoint_url=self.endpoint)
+        return session.client(service, endpoint_url=self.backstage if backstage else self.endpoint)
 
     def s3(self) -> list[Sent]:
         return [request for request in self.sent if request.service == "s3"]
@@ -92,13 +96,18 @@ def _server() -> Iterator[Aws]:
         answer = Response.from_app(moto, environ)
         return (aws.after(sent) or answer)(environ, start_response)
 
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    aws.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    class Clock(_Quiet):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + aws.ahead.total_seconds())
+
+    servers = [make_server("127.0.0.1", 0, each, threaded=True, request_handler=Clock) for each in (app, moto)]
+    aws.endpoint, aws.backstage = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     yield aws
-    server.shutdown()
-    server.server_close()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture
@@ -110,6 +119,7 @@ def aws(_server: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     _server.before = _server.after = lambda _: None
+    _server.ahead = timedelta()
     _server.forget()
     return _server
 

@@ -1,35 +1,44 @@
-"""`kill -9` in the middle of a release, at every write, and the run after it."""
+"""`kill -9` in the middle of a release, at every request of any service, and the run after it."""
 
 import json
 import os
 import re
 import signal
-import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
+import pytest
+from werkzeug.wrappers import Response
+
+from tests.release import forked
 from tests.release.conftest import Aws, Project, Sent
+from tests.release.forked import Forked
 
-LOCK_SECONDS = 1
+if TYPE_CHECKING:
+    import subprocess
+
+SYNC = ("sync", "dev", "--no-verify", "--commit", "c0ffee1", "--by", "ann")
 
 
 @dataclass
 class Killer:
-    """Ends a process at its n-th write: when S3 has done it, before the answer arrives."""
+    """Ends a process at its n-th request: before the service has seen it, or when it is done but not answered."""
 
     at: int
-    process: subprocess.Popen[str] | None = None
-    writes: list[Sent] = field(default_factory=list)
+    running: Forked | None = None
+    seen: list[Sent] = field(default_factory=list)
     killed: bool = False
 
-    def __call__(self, sent: Sent) -> None:
-        if not sent.writes:
-            return
-        self.writes.append(sent)
-        if len(self.writes) == self.at and self.process is not None:
-            os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+    def __call__(self, sent: Sent) -> Response | None:
+        self.seen.append(sent)
+        if self.running is None or len(self.seen) < self.at:
+            return None
+        if not self.killed:
+            self.running.kill()
             self.killed = True
+        return Response(status=500)
 
 
 def version_of(content: bytes) -> int:
@@ -61,44 +70,52 @@ def edit(project: Project, version: int) -> None:
         project.write({"new_0.sql": None})
 
 
-def test_killed_at_any_write_the_next_run_converges(aws: Aws, project: Project) -> None:
+@pytest.mark.parametrize("done", [False, True], ids=["before_it_is_done", "when_it_is_done"])
+def test_killed_at_any_request_the_next_run_converges(aws: Aws, project: Project, done: bool) -> None:
     edit(project, 1)
     project.sync()
-    for at in range(1, 20):
+    for at in range(1, 40):
         version = at + 1
         edit(project, version)
+        aws.before = aws.after = lambda _: None
         killer = Killer(at)
-        aws.after = killer
-        killer.process = project.start(
-            "sync", "dev", "--no-verify", "--commit", "c0ffee1", "--lock-seconds", str(LOCK_SECONDS)
-        )
-        output = killer.process.communicate(timeout=60)
-        aws.after = lambda _: None
+        if done:
+            aws.after = killer
+        else:
+            aws.before = killer
+        killer.running = forked.start(project.folder, *SYNC)
+        code, said = killer.running.end()
+        aws.before = aws.after = lambda _: None
         assert_sound(project)
         if not killer.killed:
-            assert killer.process.returncode == 0, output
+            assert code == 0, said
             break
         before = set(project.contents().items())
-        time.sleep(2 * LOCK_SECONDS + 0.2)  # S3's times are whole seconds
+        locked = project.pointer()["lock"] is not None
+        aws.ahead = timedelta(hours=1)  # its lock expires
         aws.forget()
-        project.sync("--lock-seconds", str(LOCK_SECONDS))
+        code, said = forked.start(project.folder, *SYNC).end()
+        aws.ahead = timedelta()
+        assert code == 0, said
+        assert ("took over the lock of ann" in said) == locked
+        again = {sent.path.split("/", 2)[2] for sent in aws.writes() if sent.method == "PUT"}
         assert_sound(project)
         contents = project.contents()
         assert contents["dags/orders.py"].decode().endswith(f"version {version}\n")
         assert {key for key in contents if "new_" in key} == {f"dags/new_{version}.sql"}
-        again = {sent.path.split("/", 2)[2] for sent in aws.writes() if sent.method == "PUT"}
         assert not again & {key for key, content in before if contents.get(key) == content}, "uploaded twice"
         assert project.pointer()["lock"] is None
-    assert at == 8, "lock, new file, helper, DAG, deletion, record, pointer: seven writes"
+    requests = "account, role, two stacks, pointer, record, listing, lock, file, helper, DAG, deletion, record, pointer"
+    assert at == len(requests.split(", ")) + 2, requests
 
 
 def test_until_its_lock_expires_a_dead_sync_keeps_others_out(aws: Aws, project: Project) -> None:
     project.sync()
     project.write({"orders.py": "# two\n"})
-    killer = Killer(2)
+    killer = Killer(9)
     aws.after = killer
-    killer.process = project.start("sync", "dev", "--no-verify", "--commit", "c0ffee1", "--by", "ann")
-    killer.process.communicate(timeout=60)
+    killer.running = forked.start(project.folder, *SYNC)
+    killer.running.end()
     aws.after = lambda _: None
     assert "ann holds the release lock since" in project.sync(code=3)
 

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -61,3 +61,10 @@ def test_two_releases_of_one_commit_in_one_second_differ() -> None:
 def test_the_pointer_is_not_taken_for_a_record() -> None:
     assert not record.is_key("releases/current.json")
     assert record.is_key(f"releases/{FIRST}.json")
+
+
+def test_a_release_sorts_after_the_one_before_even_where_a_clock_is_behind() -> None:
+    late = datetime(2026, 11, 7, 12, tzinfo=UTC)
+    before = record.new_id(late, "aaaaaaa")
+    assert record.new_id(late, "0000000", after=before) > before, "in the same second"
+    assert record.new_id(late - timedelta(hours=3), "0000000", after=before) > before

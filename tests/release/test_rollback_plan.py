@@ -1,9 +1,10 @@
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.release.bucket import Listed
 from pipeline.release.plan import Action
-from pipeline.release.record import PartRecord
-from pipeline.release.rollback import decide, default_target
+from pipeline.release.record import PartRecord, ReleaseRecord
+from pipeline.release.rollback import Standing, decide, default_target
 from tests.release.values import FIRST, SECOND, file_record, listed, md5, release
 
 KEY = "dags/a.py"
@@ -22,29 +23,66 @@ THIRD = "20261107T121500Z-c0ffee3-0003"
 )
 def test_each_row_of_the_table(recorded: bool, there: str | None, keep: tuple[str, ...], action: Action) -> None:
     target = release({KEY: file_record("one", version="v7")} if recorded else {})
-    (row,) = decide(target, None, {KEY: listed(there)} if there else {}, keep).rows
+    (row,) = decide(target, Standing(), {KEY: listed(there)} if there else {}, keep).rows
     assert row.action is action
     assert row.version == ("v7" if action is Action.RESTORE else "")
 
 
-def test_missing_files_come_first_then_dags_before_helpers_then_deletions() -> None:
-    target = release(
-        {
-            "dags/helper.py": file_record("h1", level=1),
-            "dags/dag.py": file_record("d1", level=2),
-            "dags/lost_helper.py": file_record("l1", level=1),
-            "dags/lost_dag.py": file_record("m1", level=2),
-        }
-    )
-    listing = {"dags/helper.py": listed("h2"), "dags/dag.py": listed("d2"), "dags/new.py": listed("n2")}
-    assert [row.key for row in decide(target, None, listing).changes] == [
-        "dags/lost_helper.py",
-        "dags/lost_dag.py",
-        "dags/dag.py",
-        "dags/helper.py",
-        "dags/new.py",
-    ]
-    assert len({row.phase for row in decide(target, None, listing).changes}) == 5
+FILES = {
+    "dags/helper.py": ("h", 1),
+    "dags/dag.py": ("d", 2),
+    "dags/lost_helper.py": ("l", 1),
+    "dags/lost_dag.py": ("m", 2),
+}
+
+
+def holding(version: int, *names: str, **given: str) -> ReleaseRecord:
+    return release({key: file_record(f"{FILES[key][0]}{version}", level=FILES[key][1]) for key in names}, **given)
+
+
+HELPER, DAG, LOST_HELPER, LOST_DAG = FILES
+
+
+def order(target: ReleaseRecord, standing: Standing, listing: dict[str, Listed]) -> list[str]:
+    rows = decide(target, standing, listing).changes
+    assert len({row.phase for row in rows}) == len(rows), "one after the other"
+    return [row.key for row in rows]
+
+
+def test_on_the_way_back_what_is_missing_comes_first_then_dags_go_before_helpers() -> None:
+    target = holding(1, *FILES, id=FIRST)
+    current = holding(2, HELPER, DAG, id=SECOND)
+    listing = {HELPER: listed("h2"), DAG: listed("d2")}
+    assert order(target, Standing(current), listing) == [LOST_HELPER, LOST_DAG, DAG, HELPER]
+
+
+def test_on_the_way_forward_helpers_go_before_dags() -> None:
+    target, current = holding(2, HELPER, DAG, id=SECOND), holding(1, HELPER, DAG, id=FIRST)
+    listing = {HELPER: listed("h1"), DAG: listed("d1")}
+    assert order(target, Standing(current), listing) == [HELPER, DAG]
+    back_again = holding(1, HELPER, DAG, id=THIRD, kind="rollback", restores=FIRST)
+    assert order(target, Standing(back_again), listing) == [HELPER, DAG], "however late the rollback was made"
+
+
+def test_a_dag_the_target_does_not_know_goes_before_its_helper_goes_back() -> None:
+    target = holding(1, HELPER, id=FIRST)
+    listing = {HELPER: listed("h2"), DAG: listed("d2")}
+    assert order(target, Standing(holding(2, HELPER, DAG, id=SECOND)), listing) == [DAG, HELPER]
+    assert order(target, Standing(holding(2, HELPER, id=SECOND)), listing) == [DAG, HELPER], "a stranger"
+    assert order(target, Standing(levels={DAG: 2, HELPER: 1}), listing) == [DAG, HELPER], "of a failed deploy"
+
+
+def test_a_helper_the_target_does_not_know_goes_after_its_dag_went_back() -> None:
+    listing = {HELPER: listed("h2"), DAG: listed("d2")}
+    current = holding(2, HELPER, DAG, id=SECOND)
+    assert order(holding(1, DAG, id=FIRST), Standing(current), listing) == [DAG, HELPER]
+
+
+def test_a_mix_left_by_an_interrupted_rollback_is_sorted_out_file_by_file() -> None:
+    current = release({LOST_DAG: file_record("m3", level=2), **holding(3, HELPER, DAG).files}, id=THIRD)
+    target = release({LOST_DAG: file_record("m2", level=2), **holding(2, HELPER, DAG).files}, id=SECOND)
+    listing = {HELPER: listed("h1"), DAG: listed("d1"), LOST_DAG: listed("m3")}  # FIRST was being restored
+    assert order(target, Standing(current, interrupted=FIRST), listing) == [HELPER, DAG, LOST_DAG]
 
 
 def part(content: str) -> PartRecord:
@@ -54,7 +92,7 @@ def part(content: str) -> PartRecord:
 def test_parts_go_back_to_their_recorded_version() -> None:
     target = release(parts={"requirements": part("old")})
     current = release(parts={"requirements": part("new"), "startup": part("s")}, id=SECOND)
-    rows = {row.name: (row.action, row.version) for row in decide(target, current, {}).parts}
+    rows = {row.name: (row.action, row.version) for row in decide(target, Standing(current), {}).parts}
     assert rows == {"requirements": (Action.RESTORE, "version of old"), "startup": (Action.UPLOAD, "")}
 
 
