@@ -8,15 +8,33 @@ Everything else comes from `_release.json`, which the deploy writes beside the D
 exact revision of each container's task definition. Parsing a DAG reads that file and calls no API; a DAG therefore
 starts the images it was released and tested with. Where the file is missing, on a laptop and in tests, a placeholder
 takes its place: DAGs parse, and a task that runs all the same names the cluster `no-release`.
+
+What happens in Airflow, and to the container:
+
+    in Airflow                                        the container
+    waits                                             runs; no worker is held, its lines are in the task's log
+    marked failed or successful, cleared              is stopped (TERM, KILL after its stopTimeout)
+    execution_timeout is over                         is stopped; a retry starts another
+    worker or triggerer dies, ECS does not answer     runs on; a retry waits for the same container
+    the same, but no try is left                      is stopped
+    fails, with exit code, reason and last lines      has ended with another code than 0, or did not start
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
+from airflow.providers.amazon.aws.triggers.ecs import TaskDoneTrigger
+from airflow.providers.amazon.aws.utils.identifiers import generate_uuid
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
+from botocore.exceptions import ClientError
+from fargate_trigger import ContainerDone
 
 RELEASE_FILE = Path(__file__).with_name("_release.json")
 FORMAT = 1
@@ -95,6 +113,74 @@ def read_release(path: Path) -> Release:
 RELEASE = read_release(RELEASE_FILE)
 
 
+class FargateOperator(EcsRunTaskOperator):
+    """The provider's operator, which while it is deferred can be killed, run out of time, and says why it failed."""
+
+    def defer(self, *, trigger: Any, method_name: str, kwargs: Any = None, timeout: timedelta | None = None) -> None:
+        """Wait with a trigger that stops the container when the task is killed, and no longer than execution_timeout.
+
+        Airflow enforces execution_timeout in workers only.
+        """
+        if isinstance(trigger, TaskDoneTrigger):
+            trigger = ContainerDone(**trigger.serialize()[1])
+            timeout = self.execution_timeout or timeout
+        super().defer(trigger=trigger, method_name=method_name, kwargs=kwargs, timeout=timeout)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on when the trigger has fired, or failed: then no container is left that nobody waits for any more."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            self._stop_container(context, f"Over its execution_timeout of {self.execution_timeout}")
+            raise
+        except TaskDeferralError:
+            if context["ti"].try_number > context["ti"].max_tries:
+                self._stop_container(context, "Airflow waits for it no more")
+            raise
+
+    def _stop_container(self, context: Context, reason: str) -> None:
+        """Stop what this task instance has started; who resumes a task that failed is not told what that was."""
+        ti = context["ti"]
+        started_by = generate_uuid(*map(str, [ti.dag_id, ti.task_id, ti.run_id, ti.map_index]))  # as `reattach` does
+        running = self.client.list_tasks(cluster=self.cluster, desiredStatus="RUNNING", startedBy=started_by)
+        for arn in running["taskArns"]:
+            self.log.info("Stopping %s: %s", arn, reason)
+            self.client.stop_task(cluster=self.cluster, task=arn, reason=reason)
+
+    def _check_success_task(self) -> None:
+        try:
+            super()._check_success_task()
+        except AirflowSkipException:
+            raise
+        except AirflowException:
+            raise AirflowException(self._explanation()) from None
+
+    def _explanation(self) -> str:
+        """Why the container failed: what ECS says of it in a line, then what it printed last."""
+        (task,) = self.client.describe_tasks(cluster=self.cluster, tasks=[self.arn])["tasks"]
+        container = next(each for each in task["containers"] if each["name"] == self.container_name)
+        code = container.get("exitCode")
+        how = "has no exit code" if code is None else f"ended with exit code {code}"
+        reason = container.get("reason") or task.get("stoppedReason", "")
+        first = f"the container {self.container_name} {how}: {reason} ({self.arn})"
+        lines = self._last_lines()
+        return "\n".join([first, f"The last {len(lines)} lines of its log:", *lines]) if lines else first
+
+    def _last_lines(self) -> list[str]:
+        if not self._aws_logs_enabled():
+            return []
+        logs = AwsLogsHook(aws_conn_id=self.aws_conn_id, region_name=self.resolve_awslogs_region()).conn
+        try:
+            events = logs.get_log_events(
+                logGroupName=self.awslogs_group,
+                logStreamName=self._get_logs_stream_name(),
+                limit=self.number_logs_exception,
+            )["events"]
+        except ClientError as error:
+            return [f"(its log cannot be read: {error})"]
+        return [event["message"] for event in events]
+
+
 def fargate_task(
     container: str,
     *,
@@ -103,7 +189,7 @@ def fargate_task(
     environment: Mapping[str, str] | None = None,
     release: Release = RELEASE,
     **operator_arguments: Any,
-) -> EcsRunTaskOperator:
+) -> FargateOperator:
     """A task that runs a command in a container and waits for its end without holding a worker.
 
     Args:
@@ -113,6 +199,10 @@ def fargate_task(
         environment: Variables of this task, beside those of container.toml; templates are allowed.
         release: Where it runs; the deployed one by default.
         operator_arguments: Anything `EcsRunTaskOperator` or every operator takes, e.g. `outlets`, `retries`; they win.
+
+    Raises:
+        TypeError: The command is no list.
+        ValueError: The release has no such container.
     """
     if isinstance(command, str):
         raise TypeError(f"command is the string {command!r}; expected a list of arguments: {command.split()}")
@@ -127,6 +217,8 @@ def fargate_task(
         "task_definition": target.task_definition,
         "cluster": release.cluster,
         "region_name": release.region,
+        # The environment's own role. A connection would be looked up again for every call.
+        "aws_conn_id": None,
         "launch_type": "FARGATE",
         "network_configuration": {
             "awsvpcConfiguration": {
@@ -151,5 +243,7 @@ def fargate_task(
         # A worker that dies and its task's next try find the container that already runs.
         "reattach": True,
         "number_logs_exception": 20,
+        # Only where an author does without `deferrable`: the default lets a task of a second take half a minute.
+        "awslogs_fetch_interval": timedelta(seconds=5),
     }
-    return EcsRunTaskOperator(task_id=task_id or container, **(arguments | operator_arguments))
+    return FargateOperator(task_id=task_id or container, **(arguments | operator_arguments))
