@@ -20,6 +20,7 @@ from pipeline.localaws.service import Call, Document, Service, ServiceError
 
 _STOP_SECONDS: Final = 30.0
 _SMALLEST: Final = 3  # major version of Airflow: the first with the API server this starts
+_LONGEST_PATH: Final = 64  # characters of InvokeRestApi's Path (API model; clients do not check it)
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500  # HTTP: the first status of each class
 
 
@@ -165,6 +166,10 @@ class Mwaa(Service):
     def invoke_rest_api(self, request: Document, _: Call) -> Document:
         """A call of Airflow's own REST API; MWAA puts `/api/v2` before the path."""
         environment = self._environment(request["Name"])
+        if len(request["Path"]) > _LONGEST_PATH:
+            raise ServiceError(
+                "ValidationException", f"Path: {request['Path']} has more than {_LONGEST_PATH} characters"
+            )
         try:
             answer = environment.airflow.call(
                 request["Method"], request["Path"], request.get("QueryParameters") or {}, request.get("Body")

@@ -11,15 +11,12 @@ AIRFLOWS_OWN = "https://raw.githubusercontent.com/apache/airflow/constraints-3.3
 
 def test_an_installation_is_another_when_anything_in_it_changes() -> None:
     made = {
-        fingerprint(*parts)
-        for parts in [
-            (b"lock", b"r", "python"),
-            (b"lock", b"r", "python", "wheels"),
-            (b"lock", b"r", "python", "others"),
-            (b"lock", b"s", "python"),
-            (b"lockr", b"", "python"),
-            (b"lock", b"r", "python3"),
-        ]
+        fingerprint(b"lock", b"r", "python"),
+        fingerprint(b"lock", b"r", "python", "wheels"),
+        fingerprint(b"lock", b"r", "python", "others"),
+        fingerprint(b"lock", b"s", "python"),
+        fingerprint(b"lockr", b"", "python"),
+        fingerprint(b"lock", b"r", "python3"),
     }
     assert len(made) == 6
 
