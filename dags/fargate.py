@@ -14,6 +14,7 @@ What happens in Airflow, and to the container:
     in Airflow                                        the container
     waits                                             runs; no worker is held, its lines are in the task's log
     marked failed or successful, cleared              is stopped (TERM, KILL after its stopTimeout)
+    the same, before the triggerer has taken over     runs to its end: Airflow tells nobody, for about a second
     execution_timeout is over                         is stopped; a retry starts another
     worker or triggerer dies, ECS does not answer     runs on; a retry waits for the same container
     the same, but no try is left                      is stopped
@@ -164,7 +165,7 @@ class FargateOperator(EcsRunTaskOperator):
         reason = container.get("reason") or task.get("stoppedReason", "")
         first = f"the container {self.container_name} {how}: {reason} ({self.arn})"
         lines = self._last_lines()
-        return "\n".join([first, f"The last {len(lines)} lines of its log:", *lines]) if lines else first
+        return "\n".join([first, "The end of its log:", *lines]) if lines else first
 
     def _last_lines(self) -> list[str]:
         if not self._aws_logs_enabled():
