@@ -43,8 +43,8 @@ _CAUSES = (
         re.compile(
             r"Cannot connect to the Docker daemon|error during connect|transport is closing|code = Unavailable"
             r"|error reading from server: EOF|RemoteDisconnected|docker\.sock.*(refused|reset by peer|broken pipe)"
-            r"|Connection aborted|no active session|Connection broken",
-            re.IGNORECASE,
+            r"|Connection aborted|no active session|Connection broken|^unexpected EOF$",
+            re.IGNORECASE | re.MULTILINE,
         ),
         "the Docker engine went away",
         "See that the engine runs (`docker info`), and run the command again.",

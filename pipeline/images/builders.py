@@ -14,35 +14,12 @@ from pathlib import Path
 from threading import Event
 
 import docker
-from docker.errors import DockerException
 
-from pipeline.errors import PipelineError
 from pipeline.images.builder import Builder
 from pipeline.images.classic_builder import ClassicBuilder
 from pipeline.images.command_builder import CommandBuilder, choose, docker_commands
 from pipeline.images.docker_config import logged_in
 from pipeline.images.registry import Login
-
-
-@contextmanager
-def docker_engine() -> Iterator[docker.DockerClient]:
-    """Docker's SDK, connected to the engine that Docker's own variables name.
-
-    Raises:
-        PipelineError: No engine answers.
-    """
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        raise PipelineError(
-            f"no Docker engine answers: {error}",
-            mend='Start Docker; with the local AWS running: eval "$(pipeline local env)"',
-        ) from None
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 @contextmanager

@@ -10,11 +10,12 @@ import boto3
 from pipeline.errors import PipelineError
 from pipeline.images.build import Build
 from pipeline.images.build_secrets import secret_files
-from pipeline.images.builders import docker_engine, open_builder
+from pipeline.images.builders import open_builder
 from pipeline.images.checks.finding import Finding
 from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.scan import scanned
 from pipeline.images.content import content_tag
+from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.maker import Maker
 from pipeline.images.outcome import Built, Failed, Outcome, Skipped

@@ -8,10 +8,10 @@ from threading import Event
 from typing import Any
 
 import docker
-from docker.errors import DockerException
 
 from pipeline.errors import PipelineError
 from pipeline.images.builder import BuildError, Order, PushError, Say, telling
+from pipeline.images.engine import ENGINE_ERRORS
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ClassicBuilder:
                     decode=True,
                 )
                 problem = self._follow(events, telling(say), lines)
-            except DockerException as error:
+            except ENGINE_ERRORS as error:
                 problem = str(error)
         if problem:
             raise BuildError([*lines, problem], order.image)
@@ -72,7 +72,7 @@ class ClassicBuilder:
                 auth_config={"username": user, "password": password} if user else None,
             )
             problem = self._follow(events, telling(say), [])
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             problem = str(error)
         if problem:
             raise PushError(problem, image)

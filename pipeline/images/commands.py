@@ -12,12 +12,13 @@ from pipeline.console import out
 from pipeline.errors import PipelineError, UsageError
 from pipeline.git import Git
 from pipeline.images.build_secrets import secret_files
-from pipeline.images.builders import docker_engine, open_builder
+from pipeline.images.builders import open_builder
 from pipeline.images.carry_out import How, carry_out, failure, scans
 from pipeline.images.checks.finding import refuse
 from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.pin import pin_all
 from pipeline.images.containers import Container, discover
+from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
 from pipeline.images.registry import EcrRegistry
@@ -47,6 +48,14 @@ _secrets = click.option(
     callback=lambda _context, _option, values: dict(_secret(value) for value in values),
     help="A build secret from a file, instead of where cdk.json has it from.",
 )
+
+
+def _head() -> str:
+    """The commit, "" where there is no git or no repository: a label that is empty is better than no image."""
+    try:
+        return Git(Path.cwd()).commit_of("HEAD") or ""
+    except PipelineError:
+        return ""
 
 
 @click.group()
@@ -90,7 +99,7 @@ def plan(folder: Path, as_json: bool) -> None:
 @click.option(
     "--revision",
     envvar="CODEBUILD_RESOLVED_SOURCE_VERSION",
-    default=lambda: Git(Path.cwd()).commit_of("HEAD") or "",
+    default=_head,
     help="The commit, for the images' labels; HEAD by default.",
 )
 @click.option(
@@ -125,10 +134,10 @@ def build(
     outcomes = carry_out(found, registry, session, configured.images, lines, how=how)
     scan = scans(outcomes, registry, configured.images, lines)
     document = json.dumps(images_document(outcomes, scan), indent=2)
-    images_file.write_text(document + "\n", encoding="utf-8")
+    _write(images_file, document)
     lines.plain(summary(outcomes))
     if summary_file is not None:
-        summary_file.write_text(summary(outcomes) + "\n", encoding="utf-8")
+        _write(summary_file, summary(outcomes))
     if as_json:
         click.echo(document)
     if error := failure(outcomes, scan):
@@ -216,6 +225,14 @@ def _selected(folder: Path, chosen: tuple[str, ...]) -> list[Container]:
         if name not in known:
             raise UsageError(f"there is no container {name!r}; there are: {', '.join(sorted(known))}")
     return [container for name, container in known.items() if not chosen or name in chosen]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PipelineError(f"the file cannot be written: {error.strerror}", where=str(path)) from None
 
 
 def _secret(value: str) -> tuple[str, Path]:

@@ -9,11 +9,12 @@ from pathlib import PurePosixPath
 from threading import Event, Timer
 
 import docker
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 from docker.models.containers import Container as RunningContainer
 
 from pipeline.errors import PipelineError
 from pipeline.images.builder import Say
+from pipeline.images.engine import ENGINE_ERRORS
 
 REPORTS = "/reports"
 LABEL = "pipeline.test"
@@ -51,7 +52,7 @@ def run_container(client: docker.DockerClient, name: str, image: str, say: Say, 
     """
     try:
         container = client.containers.create(image, network_mode=NETWORK, labels={LABEL: name})
-    except DockerException as error:
+    except ENGINE_ERRORS as error:
         raise PipelineError(f"the container was not created: {error}", where=image) from None
     late = Event()
     ended = Event()
@@ -70,25 +71,25 @@ def run_container(client: docker.DockerClient, name: str, image: str, say: Say, 
         if stop.is_set():
             raise PipelineError("the tests were stopped", where=name)
         return Run(None if late.is_set() else code, tuple(lines), _reports(container))
-    except DockerException as error:
+    except ENGINE_ERRORS as error:
         raise PipelineError(f"the container did not run: {error}", where=image) from None
     finally:
         ended.set()
         timer.cancel()
-        with suppress(DockerException):
+        with suppress(*ENGINE_ERRORS):
             container.remove(force=True, v=True)
 
 
 def _kill(container: RunningContainer, late: Event) -> None:
     late.set()
-    with suppress(DockerException):
+    with suppress(*ENGINE_ERRORS):
         container.kill()
 
 
 def _kill_when(container: RunningContainer, stop: Event, ended: Event) -> None:
     while not ended.wait(0.1):
         if stop.is_set():
-            with suppress(DockerException):
+            with suppress(*ENGINE_ERRORS):
                 container.kill()
             return
 

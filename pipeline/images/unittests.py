@@ -9,7 +9,6 @@ from threading import Event
 from time import monotonic
 
 import docker
-from docker.errors import DockerException
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images import junit
@@ -18,6 +17,7 @@ from pipeline.images.container_run import run_container
 from pipeline.images.containers import DOCKERFILE, TESTS, Container
 from pipeline.images.content import all_inputs, content_tag
 from pipeline.images.context import build_context
+from pipeline.images.engine import ENGINE_ERRORS
 from pipeline.images.inputs import Inputs
 from pipeline.images.job import arguments
 
@@ -124,7 +124,7 @@ class Tests:
                     raise
         finally:
             for image in reversed(self._images):
-                with suppress(DockerException):
+                with suppress(*ENGINE_ERRORS):
                     # Layers without a name stay: they are the cache of the next run.
                     self._client.images.remove(image, noprune=True)
 

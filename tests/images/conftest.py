@@ -31,13 +31,18 @@ def _linked(program: str) -> list[str]:
 def engine(docker_engine: Engine) -> docker.DockerClient:
     """Docker's SDK with the image `TINY`: this machine's own shell and what it is linked with. No network is needed."""
     client: docker.DockerClient = docker_engine.client
+    add_tiny(client)
+    return client
+
+
+def add_tiny(client: docker.DockerClient) -> None:
+    """Put the image `TINY` into an engine."""
     archive = io.BytesIO()
     with tarfile.open(mode="w", fileobj=archive) as tar:
         for path in sorted({path for program in PROGRAMS for path in (program, *_linked(program))}):
             tar.add(Path(path).resolve(), arcname=path)
     repository, _, tag = TINY.partition(":")
     client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
-    return client
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,9 @@ CHILD = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY src /src\nRUN echo made > /mad
 class Project:
     """A folder with settings and two containers, one the base of the other, in a registry of its own name."""
 
-    def __init__(self, folder: Path, docker_host: str, registry: LocalRegion) -> None:
-        self.name = f"p{uuid.uuid4().hex[:8]}"
+    def __init__(self, folder: Path, docker_host: str, registry: LocalRegion, name: str = "") -> None:
+        self.name = name or f"p{uuid.uuid4().hex[:8]}"
+        self.region = registry
         self.folder = folder
         self.ecr = registry.client("ecr")
         self.environment = {**os.environ, **registry.environment(), "DOCKER_HOST": docker_host}
@@ -43,8 +44,8 @@ class Project:
                 "containers/child/src/main.sh": "echo hello",
             },
         )
-        for name in ("base", "child"):
-            self.ecr.create_repository(repositoryName=f"{self.name}/{name}", imageTagMutability="IMMUTABLE")
+        for container in () if name else ("base", "child"):
+            self.ecr.create_repository(repositoryName=f"{self.name}/{container}", imageTagMutability="IMMUTABLE")
 
     def configure(self, **images: Any) -> None:
         """Write cdk.json; `images` are the settings of images."""

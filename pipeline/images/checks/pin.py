@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 import docker
-from docker.errors import DockerException
 
 from pipeline.errors import PipelineError
 from pipeline.images.checks.pinning import pinned, references
 from pipeline.images.containers import DOCKERFILE, Container
+from pipeline.images.engine import ENGINE_ERRORS
 
 
 def pin_all(client: docker.DockerClient, containers: Sequence[Container], *, update: bool) -> Iterator[str]:
@@ -47,7 +47,7 @@ def _digest(client: docker.DockerClient, name: str) -> str:
     try:
         # Of the index when the image is for several platforms, which is what FROM should name.
         digest = client.images.get_registry_data(name).id
-    except DockerException as error:
+    except ENGINE_ERRORS as error:
         raise PipelineError(
             f"the registry does not say what {name} is today: {error}",
             mend="Is it reachable from here, and is the name right? docker login, if it is a private one.",

@@ -11,11 +11,11 @@ from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
-from docker.errors import DockerException
 from packageurl import PackageURL
 
 from pipeline.errors import PipelineError
 from pipeline.images.checks.packages import Contents, Package, contents
+from pipeline.images.engine import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def contents_of(client: docker.DockerClient, image: str) -> Contents:
     try:
         with _file_system(client, image) as archive:
             return contents(archive)
-    except (DockerException, OSError) as error:
+    except ENGINE_ERRORS as error:
         raise PipelineError(f"the image's contents cannot be read: {error}", where=image) from None
 
 

@@ -1,0 +1,276 @@
+"""What breaks while images are built: a clear outcome, no tag of half an image, and a re-run that completes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import docker
+import pytest
+from botocore.stub import Stubber
+
+from pipeline.errors import PipelineError
+from pipeline.images.builder import BuildError, Order, PushError
+from pipeline.images.builders import open_builder
+from pipeline.images.registry import EcrRegistry, Login
+from pipeline.localaws.ecr.service import Ecr
+from pipeline.localaws.ecr.tokens import USER, Tokens
+from pipeline.localaws.machine.engine import Engine
+from pipeline.localaws.region import LocalRegion
+from pipeline.localaws.server import LocalAws, Server
+from tests.images.conftest import add_tiny
+from tests.images.folders import write
+from tests.images.project import TINY, Project
+from tests.images.wire import Wire
+from tests.localaws.conftest import free_port
+
+MB = 1_000_000
+COPIES = f"FROM {TINY}\nCOPY . /files\n"
+
+
+@dataclass(frozen=True)
+class World:
+    """A project with an engine that may be killed, and a wire to the registry that may be cut."""
+
+    project: Project
+    engine: Engine
+    wire: Wire
+
+    @property
+    def disk(self) -> Path:
+        return self.engine.own.data.parent.parent
+
+    def fails(self, *arguments: str) -> str:
+        """What the command says when it fails as it should."""
+        code, _, err = self.project.run("build", *arguments)
+        assert code == 1, err
+        assert "Traceback" not in err
+        return err
+
+    def when(self, said: str, act: Callable[[], None]) -> str:
+        """Build, act once the build says something, and give what it says when it fails."""
+        child = self.project.start("build")
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for line in child.stdout:
+            if said in line:
+                act()
+                break
+        threading.Thread(target=child.stdout.read, daemon=True).start()
+        err = child.stderr.read()
+        assert child.wait(timeout=60) == 1, err
+        assert "Traceback" not in err
+        return err
+
+    def complete(self) -> None:
+        """A re-run, after which every image is there."""
+        built = self.project.build()
+        assert {entry["result"] for entry in built.values()} <= {"built", "up to date"}
+        for name, entry in built.items():
+            assert self.project.tags(name)[entry["tag"]] == entry["digest"]
+
+
+@pytest.fixture(scope="module")
+def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    disk = tmp_path_factory.mktemp("disk")
+    # Small, and it can be made smaller. Above the engine's own folder: what is below, the engine unmounts.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(disk)], check=True)
+    engine = Engine(disk / "engine", use_existing=False)
+    try:
+        engine.start()
+        add_tiny(engine.client)
+        yield engine
+        engine.stop()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=False)
+
+
+@pytest.fixture(scope="module")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRegion, Wire]]:
+    port = free_port()
+    wire = Wire(port)
+    region = LocalRegion(f"http://127.0.0.1:{wire.port}", "eu-west-1", tmp_path_factory.mktemp("ecr"))
+    ecr = Ecr(region)
+    server = Server(LocalAws(region, [ecr], ecr.mounts), port)
+    server.start()
+    yield region, wire
+    wire.mend()
+    server.stop()
+    wire.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, own_engine: Engine, wired: tuple[LocalRegion, Wire]) -> World:
+    region, wire = wired
+    wire.mend()
+    project = Project(tmp_path, own_engine.host, region)
+    project.configure(checks={"large_context": "off"})
+    return World(project, own_engine, wire)
+
+
+def noise(path: Path, megabytes: float) -> None:
+    """A file that does not get smaller when it is compressed."""
+    path.write_bytes(os.urandom(int(megabytes * MB)))
+
+
+@pytest.mark.docker
+def test_a_push_cut_in_the_middle_leaves_no_tag_and_is_completed(world: World) -> None:
+    # Takes most of a minute: the engine tries an upload five times, with longer and longer pauses.
+    write(world.project.folder / "containers", {"base/Dockerfile": COPIES})
+    noise(world.project.folder / "containers/base/large", 5)
+    world.wire.cut_after(2 * MB)
+    err = world.fails()
+    assert world.wire.cuts > 0
+    assert "not in the registry: base, child" in err
+    assert "the image was not pushed" in err
+    assert "Run the command again" in err
+    assert world.project.tags("base") == {}
+    assert {name: entry["digest"] for name, entry in world.project.images().items()} == {"base": None, "child": None}
+    world.wire.mend()
+    world.complete()
+
+
+@pytest.mark.docker
+def test_a_registry_that_goes_down_during_a_build_is_a_sentence(world: World) -> None:
+    write(world.project.folder / "containers", {"base/Dockerfile": f"FROM {TINY}\nCOPY . /\nRUN echo up; sleep 2\n"})
+    err = world.when("up", lambda: world.wire.cut_after(0))
+    assert "the image was not pushed" in err or "the registry cannot be asked" in err
+    world.wire.mend()
+    assert world.project.tags("base") == {}
+    world.complete()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("path", [os.environ["PATH"], "/nowhere"], ids=["command", "classic"])
+def test_an_engine_killed_during_a_build_is_named_and_the_next_build_completes(world: World, path: str) -> None:
+    world.project.environment["PATH"] = path
+    write(world.project.folder / "containers", {"base/Dockerfile": f"FROM {TINY}\nCOPY . /\nRUN echo up; sleep 20\n"})
+    record = world.engine._processes.record("dockerd")
+    assert record is not None
+    try:
+        err = world.when("up", lambda: os.kill(record.pid, signal.SIGKILL))
+    finally:
+        world.engine.start()
+    assert "the Docker engine went away" in err
+    assert "docker info" in err
+    write(world.project.folder / "containers", {"base/Dockerfile": f"FROM {TINY}\nCOPY . /\n"})
+    world.complete()
+
+
+@contextmanager
+def disk_of(folder: Path, size: str) -> Iterator[None]:
+    """Let a tmpfs have another size for a while."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,size=1g", str(folder)], check=True)
+
+
+@pytest.mark.docker
+def test_a_full_disk_of_the_engine_is_named_and_with_space_the_build_completes(world: World) -> None:
+    write(world.project.folder / "containers", {"base/Dockerfile": COPIES})
+    noise(world.project.folder / "containers/base/large", 60)
+    with disk_of(world.disk, str(shutil.disk_usage(world.disk).used + 40 * MB)):
+        err = world.fails()
+    assert "the disk is full" in err
+    assert "docker system prune" in err
+    assert world.project.tags("base") == {}
+    world.complete()
+
+
+@pytest.mark.docker
+def test_a_full_disk_of_our_own_is_a_sentence(world: World, tmp_path: Path) -> None:
+    noise(world.project.folder / "containers/base/large", 5)
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)], check=True)
+    try:
+        world.project.environment["TMPDIR"] = str(small)
+        assert "the build context cannot be copied: No space left on device" in world.fails()
+        del world.project.environment["TMPDIR"]
+        (small / "filler").write_bytes(b"x" * (2 * 1024 * 1024))
+        err = world.fails("--images-file", str(small / "images.json"))
+        assert "images.json" in err
+        assert "No space left on device" in err
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
+    world.complete()
+
+
+@pytest.mark.docker
+def test_a_tag_that_somebody_else_pushed_meanwhile_is_taken_as_it_is(world: World) -> None:
+    write(world.project.folder / "containers", {"base/Dockerfile": f"FROM {TINY}\nCOPY . /\nRUN echo up; sleep 4\n"})
+    other = Project(world.project.folder / "other", world.engine.host, world.project.region, name=world.project.name)
+    write(other.folder / "containers", {"base/Dockerfile": f"FROM {TINY}\nCOPY . /\nRUN echo up; sleep 4\n"})
+    first = world.project.start("build")
+    second = other.start("build", "--at-once", "1")
+    said = [child.communicate(timeout=120)[0] for child in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], said
+    assert world.project.images()["base"]["digest"] == other.images()["base"]["digest"]
+    world.complete()
+
+
+@pytest.mark.docker
+def test_a_login_that_has_expired_is_told_as_that(
+    tmp_path: Path, wired: tuple[LocalRegion, Wire], own_engine: Engine
+) -> None:
+    region, _ = wired
+    host = region.endpoint.partition("://")[2]
+    password, _ = Tokens(region.folder / "ecr" / "token.key").issue(datetime.now(UTC) - timedelta(hours=13))
+    login = Login(host, region.endpoint, USER, password)
+    repository = f"expired{os.urandom(4).hex()}/x"
+    region.client("ecr").create_repository(repositoryName=repository)
+    write(tmp_path, {"Dockerfile": f"FROM {TINY}\n"})
+    order = Order(f"{host}/{repository}:1", tmp_path, "linux/amd64")
+    client = docker.DockerClient(base_url=own_engine.host)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DOCKER_HOST", own_engine.host)
+        with open_builder(client, threading.Event(), login, tmp_path / "none") as builder:
+            builder.build(order, lambda _line: None)
+            with pytest.raises(PushError) as error:
+                builder.push(order.image, lambda _line: None)
+    client.close()
+    assert "the log-in to the registry is not valid" in error.value.what
+    assert "logs in anew" in error.value.mend
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException", "ExpiredToken"])
+def test_a_session_of_aws_that_has_expired_says_to_log_in(code: str) -> None:
+    registry = EcrRegistry(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: name)
+    with Stubber(registry._ecr) as stub:
+        stub.add_client_error("describe_repositories", code)
+        with pytest.raises(PipelineError) as error:
+            registry.published(["etl/x"])
+    assert error.value.mend == "Log in to AWS again."
+
+
+CAUSES = {
+    "executor failed: write /x: no space left on device": "the disk is full",
+    "ERROR: error during connect: Post http://x: EOF": "the Docker engine went away",
+    "rpc error: code = Unavailable desc = transport is closing": "the Docker engine went away",
+    "denied: Your authorization token has expired. Reauthenticate and try again.": "the log-in to the registry",
+    "no basic auth credentials": "the log-in to the registry",
+    "exec /bin/sh: exec format error": "this machine cannot run programs of that platform",
+    "the --mount option requires BuildKit. Refer to": "the engine's classic builder knows no mounts",
+}
+
+
+@pytest.mark.parametrize("line", CAUSES)
+def test_a_cause_that_is_not_in_the_dockerfile_is_named_with_its_mend(line: str) -> None:
+    error = BuildError(["#1 [1/2] RUN x", line], "host/x:1")
+    assert CAUSES[line] in error.what
+    assert error.mend
+
+
+def test_what_a_program_of_the_dockerfile_says_is_no_cause() -> None:
+    error = BuildError(["#7 0.2 sh: 1: Syntax error: unexpected EOF", "executor failed: exit code: 2"], "host/x:1")
+    assert "its Dockerfile failed" in error.what
+    assert not error.mend
