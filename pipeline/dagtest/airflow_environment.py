@@ -21,7 +21,7 @@ from pipeline.process import CommandError, run
 
 LOCKS = Path(__file__).with_name("locks")
 FOLDER = ".airflow"
-FORMAT = "2"  # of what is installed; a change makes every environment anew
+FORMAT = "3"  # of what is installed; a change makes every environment anew
 COMPLETE = "complete"
 DOWNLOADS = 600.0  # seconds that an installation may take
 
@@ -201,6 +201,9 @@ def _create(environment: AirflowEnvironment, project: Path, python: str, require
         run([uv, "venv", "--quiet", "--no-project", "--python", python, str(environment.folder)])
         run([*install, "--require-hashes", "--requirement", str(lock)], timeout=DOWNLOADS)
         _create_tests(environment, uv)
+        if version.startswith("2."):  # some of its DAGs ask the database when they are made
+            command = [str(environment.folder / "bin" / "airflow"), "db", "migrate"]
+            run([*environment.alone({"AIRFLOW_HOME": str(environment.home)}), *command], timeout=DOWNLOADS)
     if requirements and has_requirements(requirements.read_text(encoding="utf-8", errors="replace")):
         constraints = constraints_for(project, version, lock)
         with step("install dags/requirements.txt as MWAA does"):

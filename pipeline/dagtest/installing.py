@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,9 +92,13 @@ def _conflicts(text: str, constraints: Constraints, version: str) -> Iterator[Pr
 
 def _refused(requirements: Path, constraints: Constraints, version: str) -> str | None:
     """Why a file's packages cannot be installed, None when they can."""
-    command = [find_uv(), "pip", "compile", "--quiet", "--no-header", "--python-version", mwaa_python(version)]
+    command = [
+        *(find_uv(), "pip", "compile", "--quiet", "--no-header", str(requirements), *constraints.options),
+        # For MWAA's Python and system, by the Python at hand: else uv looks at all there are.
+        *("--python", sys.executable, "--python-version", mwaa_python(version), "--python-platform", "linux"),
+    ]
     try:
-        run([*command, "--python-platform", "linux", str(requirements), *constraints.options], timeout=DOWNLOADS)
+        run(command, timeout=DOWNLOADS)
     except CommandError as error:
         if any(words in error.output for words in UNREACHED):
             raise PipelineError(

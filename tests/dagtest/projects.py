@@ -34,12 +34,12 @@ class Run:
         }
 
 
-def make_project(folder: Path, files: Mapping[str, str | bytes], **dag_tests: Any) -> Path:
+def make_project(folder: Path, files: Mapping[str, str | bytes], airflow: str = AIRFLOW, **dag_tests: Any) -> Path:
     """A project with these files in its DAG folder, two containers and these settings of `dag_tests`."""
-    ensure(ROOT, AIRFLOW)
+    ensure(ROOT, airflow)
     settings = json.loads((ROOT / "cdk.json").read_text())
     settings["context"]["pipeline"]["dag_tests"] = dag_tests
-    settings["context"]["pipeline"]["airflow"]["version"] = AIRFLOW
+    settings["context"]["pipeline"]["airflow"]["version"] = airflow
     (folder / "cdk.json").write_text(json.dumps(settings))
     (folder / "dags").mkdir()
     shutil.copy(ROOT / "dags" / "fargate.py", folder / "dags")

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import sqlite3.dbapi2
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -49,6 +50,7 @@ class Accesses:
         for name in WRAPPED:
             if name in sys.modules:
                 self._wrap(sys.modules[name])
+        self._protect_airflows_database()
         sys.meta_path.insert(0, self)
         sys.meta_path.append(_Last(self.absent))  # asked when no other finder knows the module
 
@@ -74,6 +76,18 @@ class Accesses:
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+    def _protect_airflows_database(self) -> None:
+        """It is there for every file; none may change what the others find in it."""
+        connect, home = sqlite3.dbapi2.connect, self.watch.home
+
+        def connect_to_read(database: Any, *arguments: Any, **named: Any) -> Any:
+            connection = connect(database, *arguments, **named)
+            if str(database).startswith(home):
+                connection.execute("PRAGMA query_only = ON")
+            return connection
+
+        sqlite3.dbapi2.connect = sqlite3.connect = connect_to_read  # type: ignore[assignment]  # all its overloads
 
     def _wrap(self, module: ModuleType) -> None:
         for path, kind, words in WRAPPED[module.__name__]:

@@ -3,15 +3,15 @@
 import ast
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-# Functions with these decorators run in an environment of their own.
-ELSEWHERE = frozenset({"virtualenv", "external_python", "docker", "kubernetes", "kubernetes_cmd", "pyspark"})
-OPERATORS_ELSEWHERE = frozenset({"PythonVirtualenvOperator", "ExternalPythonOperator"})
+# Functions with such decorators, and those that such operators call, run in an environment of their own.
+ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|PythonVirtualenv|ExternalPython")
 
 
 def missing(path: Path) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def _runs_elsewhere(tree: ast.Module) -> frozenset[str]:
     """Functions that an operator with a Python of its own calls."""
     names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _last(node.func) in OPERATORS_ELSEWHERE:
+        if isinstance(node, ast.Call) and ELSEWHERE.search(_last(node.func)):
             names |= {_last(keyword.value) for keyword in node.keywords if keyword.arg == "python_callable"}
     return frozenset(names)
 
@@ -66,7 +66,7 @@ def _imports(node: ast.AST, elsewhere: frozenset[str]) -> Iterator[tuple[str, in
             for part in parts:
                 yield from _imports(part, elsewhere)
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and (
-            child.name in elsewhere or any(_decorator(item) in ELSEWHERE for item in child.decorator_list)
+            child.name in elsewhere or any(ELSEWHERE.search(_decorator(item)) for item in child.decorator_list)
         ):
             continue
         else:

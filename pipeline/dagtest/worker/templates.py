@@ -14,6 +14,8 @@ TRIGGERED_BY_ASSETS = ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
 class Anything:
     """Stands for what is known in a run only (the task instance, variables, connections): every use of it works."""
 
+    unsafe_callable = alters_data = False  # what a sandbox asks before it calls something
+
     def __getattr__(self, name: str) -> "Anything":
         if name.startswith("__"):
             raise AttributeError(name)
@@ -29,8 +31,46 @@ class Anything:
     def __iter__(self) -> Iterator["Anything"]:
         return iter(())
 
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    __gt__ = __le__ = __ge__ = __lt__
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __int__(self) -> int:
+        return 1
+
+    def __index__(self) -> int:
+        return 1
+
+    def __float__(self) -> float:
+        return 1.0
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __add__(self, other: object) -> "Anything":
+        return self
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __mod__ = __add__
+
     def __str__(self) -> str:
         return "anything"
+
+
+class _AnyParams(dict[str, Any]):
+    """Parameters of a DAG that is started by hand: whoever starts it may give it any."""
+
+    def __missing__(self, name: str) -> Anything:
+        return Anything()
 
 
 def failing_templates(dag: Any, task: Any) -> Iterator[tuple[str, str]]:
@@ -48,6 +88,7 @@ def failing_templates(dag: Any, task: Any) -> Iterator[tuple[str, str]]:
             try:
                 if environment is None:
                     environment, context = dag.get_template_env(), _context(dag, task)
+                    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": str}
                 template = environment.get_template(text) if is_file else environment.from_string(text)
                 template.render(**context)
             except AccessWhileParsing:
@@ -80,7 +121,9 @@ def _context(dag: Any, task: Any) -> dict[str, Any]:
         "dag": dag,
         "task": task,
         "run_id": "scheduled__2026-01-02T00:00:00+00:00",
-        "params": _params(dag) | _params(task),
+        "params": (_AnyParams if type(dag.timetable).__name__ == "NullTimetable" else dict)(
+            _params(dag) | _params(task)
+        ),
         "inlets": [],
         "outlets": [],
         "test_mode": False,

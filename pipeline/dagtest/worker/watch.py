@@ -182,6 +182,18 @@ class Watch:
             frame = frame.f_back
         return False
 
+    def _constructing(self) -> bool:
+        """Whether Airflow asks its database by itself while it makes a DAG or a task, as Airflow 2 does of some."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name == self.file or name.startswith(self.dag_folder + os.sep):
+                return False
+            if frame.f_code.co_name == "__init__" and "/site-packages/airflow/" in name:
+                return True
+            frame = frame.f_back
+        return False
+
     def _network(self, event: str, arguments: tuple[Any, ...]) -> None:
         address = arguments[0] if event.startswith("socket.get") else arguments[1]
         if event == "socket.bind" and self._importing():  # urllib3 tries whether there is IPv6
@@ -203,8 +215,10 @@ class Watch:
         database = str(arguments[0])
         if ":memory:" in database or not database:
             return
-        is_airflows = database.startswith(self.home) or "airflow.db" in database
-        self.note("database", "connect to Airflow's own database" if is_airflows else f"connect to {database}")
+        if not database.startswith(self.home):
+            self.note("database", f"connect to {database}")
+        elif not self._constructing():
+            self.note("database", "connect to Airflow's own database")
 
     def _signal(self, event: str, arguments: tuple[Any, ...]) -> None:
         line, via = self._place()
