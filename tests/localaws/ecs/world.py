@@ -33,6 +33,7 @@ class World:
         self.ecs = self.region.client("ecs")
         self.cluster = f"etl-{self.mark}"
         self.log_group = f"/etl/{self.mark}/tasks"
+        self.data = f"etl-data-{self.mark}"
         self.ecs.create_cluster(clusterName=self.cluster)
         self.region.client("logs").create_log_group(logGroupName=self.log_group)
         self.subnet = self.region.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
