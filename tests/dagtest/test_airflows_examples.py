@@ -21,9 +21,9 @@ except ImportError:
 from pathlib import Path
 folder = Path(sys.argv[1])
 sys.path.append(str(folder))
-more = {"bundle_path": folder, "bundle_name": "dags"} if "bundle_name" in DagBag.__init__.__code__.co_varnames else {
-    "include_examples": False}
-bag = DagBag(folder, load_op_links=False, **more)
+more = {"bundle_path": folder, "bundle_name": "dags", "include_examples": False}
+takes = DagBag.__init__.__code__.co_varnames
+bag = DagBag(folder, load_op_links=False, **{name: value for name, value in more.items() if name in takes})
 print("\\n" + json.dumps({
     "errors": sorted(Path(folder, path).name for path in bag.import_errors),
     "dags": sorted((dag_id, len(dag.tasks)) for dag_id, dag in bag.dags.items()),
@@ -47,7 +47,7 @@ def examples(
     (packages,) = environment.folder.glob("lib/python*/site-packages/airflow")
     for number, folder in enumerate(EXAMPLES):
         if (packages / folder).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "plugins")
+            ignored = shutil.ignore_patterns("__pycache__", "plugins", "standard")
             shutil.copytree(packages / folder, project / "dags" / f"examples{number}", ignore=ignored)
     return project, environment
 

@@ -87,7 +87,7 @@ class Accesses:
                 connection.execute("PRAGMA query_only = ON")
             return connection
 
-        sqlite3.dbapi2.connect = sqlite3.connect = connect_to_read  # type: ignore[assignment]  # all its overloads
+        sqlite3.dbapi2.connect = sqlite3.connect = connect_to_read
 
     def _wrap(self, module: ModuleType) -> None:
         for path, kind, words in WRAPPED[module.__name__]:

@@ -165,9 +165,9 @@ def _die_of_signals() -> None:
 
 
 def _bundle(dag_folder: Path) -> dict[str, Any]:
-    if "bundle_name" in DagBag.__init__.__code__.co_varnames:
-        return {"bundle_path": dag_folder, "bundle_name": "dags"}
-    return {"include_examples": False}
+    takes = DagBag.__init__.__code__.co_varnames
+    wanted = {"bundle_path": dag_folder, "bundle_name": "dags", "include_examples": False}
+    return {name: value for name, value in wanted.items() if name in takes}
 
 
 def _stored(dag: Any) -> Any:
