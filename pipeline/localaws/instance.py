@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from pipeline.errors import PipelineError
+from pipeline.localaws.left_over import end_left_over
 from pipeline.localaws.machine.processes import Processes
 from pipeline.localaws.region import LocalRegion
 
@@ -108,6 +109,7 @@ class Instance:
         known = self.processes.record(PROCESS) is not None
         self._address.unlink(missing_ok=True)
         self.processes.stop(PROCESS, grace=STOP_SECONDS)
+        end_left_over(self.folder)
         return known
 
     @contextmanager

@@ -24,6 +24,7 @@ from pipeline.localaws.ecr.service import Ecr
 from pipeline.localaws.ecs.service import Ecs
 from pipeline.localaws.events import EventBus
 from pipeline.localaws.instance import Address, Instance, code_digest
+from pipeline.localaws.left_over import ENGINE
 from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.mwaa.service import Mwaa
 from pipeline.localaws.region import LocalRegion
@@ -64,7 +65,7 @@ def main(folder: Path, region_name: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     region = LocalRegion(f"http://127.0.0.1:{port}", region_name, folder)
-    engine = Engine(folder / "docker", docker_host=os.environ.get("DOCKER_HOST", ""))
+    engine = Engine(folder / ENGINE, docker_host=os.environ.get("DOCKER_HOST", ""))
     engine.start()
     try:
         log.info("%s", engine.choice.reason)

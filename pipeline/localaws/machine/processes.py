@@ -18,6 +18,7 @@ from time import monotonic, sleep
 from pipeline.errors import PipelineError
 
 MARK = "PIPELINE_LOCAL_PROCESS"  # the variable that says which record a process belongs to
+RECORD = ".process.json"  # how the files of records end
 GRACE = 10.0  # seconds between asking a process to end and ending it
 PROC = Path("/proc")
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
@@ -120,8 +121,8 @@ class Processes:
 
     def stop_all(self) -> None:
         """End every child on record."""
-        for path in sorted(self.folder.glob("*.process.json")):
-            self.stop(path.name.removesuffix(".process.json"))
+        for path in sorted(self.folder.glob(f"*{RECORD}")):
+            self.stop(path.name.removesuffix(RECORD))
 
     def last_lines(self, name: str, count: int = 15) -> str:
         """The end of a child's log, for an error message."""
@@ -132,7 +133,7 @@ class Processes:
         return "\n".join(text.splitlines()[-count:])
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.process.json"
+        return self.folder / f"{name}{RECORD}"
 
     def _leads(self, record: ProcessRecord) -> bool:
         child = self._children.get(record.pid)
