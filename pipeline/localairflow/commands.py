@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def open_(environment: str | None, browser: bool) -> None:
     found = _find(environment)
     url = found.sign_in_url()
     out.print(f"{found.name}: {found.url()}")
-    if browser and click.launch(url) != 0:
+    if browser and not webbrowser.open(url):
         out.print(f"[quiet]No browser could be started here. This link signs you in:[/]\n{url}")
 
 

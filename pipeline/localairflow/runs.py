@@ -84,12 +84,15 @@ def start(
     for look in range(_APPEARANCES):
         try:
             environment.rest("PATCH", f"/dags/{dag}", {"is_paused": False}, {"update_mask": "is_paused"})
-            break
+            environment.rest("POST", f"/dags/{dag}/dagRuns", dict(body))
         except PipelineError as error:
-            if "not found" not in str(error) or look == _APPEARANCES - 1 or _known_problem(environment):
+            # Airflow knows a new DAG by name a moment before it can run it.
+            if "not found" not in str(error) or look == _APPEARANCES - 1:
                 raise
+            _raise_import_errors(environment, dag)
             pause(_PAUSE)
-    environment.rest("POST", f"/dags/{dag}/dagRuns", dict(body))
+        else:
+            return
 
 
 def follow(
@@ -130,6 +133,11 @@ def _state(environment: LocalEnvironment, dag: str, run: str) -> str:
     raise PipelineError(f"the run {run} of {dag} is gone", where=environment.name)
 
 
-def _known_problem(environment: LocalEnvironment) -> bool:
-    """Whether Airflow could not import some file: then waiting for the DAG helps nobody."""
-    return bool(environment.rest("GET", "/importErrors", query={"limit": 1}).get("import_errors"))
+def _raise_import_errors(environment: LocalEnvironment, dag: str) -> None:
+    """Say which files Airflow cannot import: then waiting for the DAG helps nobody."""
+    found = environment.rest("GET", "/importErrors", query={"limit": _PAGE}).get("import_errors", [])
+    if found:
+        traces = [f"{error['filename']}:\n{str(error['stack_trace']).strip()}" for error in found]
+        raise PipelineError(
+            "\n".join([f"Airflow knows no DAG {dag}, and cannot import these files:", *traces]), where=environment.name
+        )

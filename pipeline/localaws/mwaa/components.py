@@ -2,7 +2,6 @@
 
 import logging
 import subprocess
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from threading import Event
 from time import monotonic
 from typing import Final
 
-from pipeline.localaws.codebuild.build_processes import BuildProcesses
+from pipeline.localaws.mwaa.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +23,7 @@ COMMANDS: Final = {
 }
 # What MWAA adds to the web server is a plugin in a folder of ours: no other process has to load it.
 _OWN_VARIABLES: Final = {"api-server": {"PYTHONPATH": str(Path(__file__).with_name("webserver"))}}
+_RECORD: Final = "sessions.json"
 GRACE: Final = 5.0  # seconds between asking Airflow to end and ending it
 _PAUSES: Final = (0.0, 5.0, 15.0, 60.0)  # seconds before a component is started again, the first time and so on
 _QUIET: Final = 300.0  # a component that lived this long starts with a clean record
@@ -47,7 +47,7 @@ class Components:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._running: dict[str, _Component] = {}
-        self._processes: BuildProcesses | None = None
+        self._sessions = Sessions(folder / _RECORD)
         self._airflow = Path()
         self._variables: Mapping[str, str] = {}
 
@@ -55,15 +55,14 @@ class Components:
         """Start all of them, after ending whatever is left of an earlier start."""
         self.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
-        mark = uuid.uuid4().hex
-        self._processes = BuildProcesses(mark, self.folder / f"{mark}.json")
-        self._airflow, self._variables = airflow, {**variables, **self._processes.environment}
+        self._airflow, self._variables = airflow, variables
         for name in COMMANDS:
             (self.folder / f"{name}.log").unlink(missing_ok=True)
             self._running[name] = _Component(self._spawn(name), monotonic())
 
     def look_after(self) -> tuple[str, ...]:
         """Start again what died; the components that are down now, each with its exit code."""
+        self._sessions.end_idle_workers()
         down = []
         for name, component in self._running.items():
             code = component.process.poll()
@@ -92,16 +91,13 @@ class Components:
 
     def stop(self, grace: float = GRACE) -> None:
         """End all of them and whatever they started; also what the record of a killed server speaks of."""
-        if self._processes:
-            self._processes.end(grace)
-        for record in sorted(self.folder.glob("*.json")):
-            count = BuildProcesses.left_over(record).end(grace)
+        count = self._sessions.end(grace)
+        if count and not self._running:
             log.info("ended %d processes that an earlier Airflow of %s had left", count, self.folder.parent.name)
         for component in self._running.values():
             with suppress(subprocess.TimeoutExpired):
                 component.process.wait(1.0)
         self._running.clear()
-        self._processes = None
 
     def last_lines(self, count: int = 8) -> str:
         """The end of what each component printed, for an error message."""
@@ -113,7 +109,6 @@ class Components:
         return "\n".join(parts)
 
     def _spawn(self, name: str) -> "subprocess.Popen[bytes]":
-        assert self._processes is not None  # noqa: S101 - set by start()
         with (self.folder / f"{name}.log").open("ab") as output:
             process = subprocess.Popen(
                 [str(self._airflow), *COMMANDS[name]],
@@ -124,5 +119,5 @@ class Components:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._processes.add(process.pid)
+        self._sessions.add(process.pid)
         return process

@@ -1,17 +1,20 @@
 """One environment with a real Airflow behind it, and what people do with it."""
 
+import json
 import os
 import signal
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import boto3
 import pytest
+import urllib3
 from botocore.exceptions import ClientError
 
 from pipeline.errors import PipelineError
-from pipeline.localaws.machine.processes import mark_of, process_ids
+from pipeline.localaws.machine.processes import process_ids, started_at
+from pipeline.localaws.mwaa.sessions import title_of
 from pipeline.release.airflow import AirflowAnswerError, MwaaAirflow
 from pipeline.release.verify import Expectation, Patience, observe, verify
 from tests.localaws.mwaa.world import DAG, World, archive, until
@@ -46,8 +49,7 @@ def test_an_available_environment_is_a_healthy_airflow(world: World) -> None:
     health = world.rest("GET", "/monitor/health")
     assert {part["status"] for part in health.values()} == {"healthy"}
     assert world.rest("GET", "/version")["version"] == "3.3.1"
-    with urlopen(f"http://{world.environment()['WebserverUrl']}/") as page:
-        assert b"Airflow" in page.read()
+    assert b"Airflow" in urllib3.request("GET", f"http://{world.environment()['WebserverUrl']}/").data
 
 
 def test_a_task_talks_to_the_local_aws_and_its_log_is_in_cloudwatch(world: World) -> None:
@@ -102,6 +104,22 @@ def test_an_answer_that_is_an_error_carries_its_status(world: World, session: bo
     assert refused.value.response["Error"]["Code"] == "RestApiClientException"
 
 
+def test_the_tokens_of_mwaa_sign_a_browser_in_and_run_commands(world: World) -> None:
+    mwaa = world.region.client("mwaa")
+    web, cli = mwaa.create_web_login_token(Name=world.name), mwaa.create_cli_token(Name=world.name)
+    web_server = f"http://{web['WebServerHostname']}/aws_mwaa"
+    login = urllib3.request("POST", f"{web_server}/login", body=f"token={web['WebToken']}")
+    assert login.headers["Set-Cookie"].startswith("_token=")
+    bearer = {"Authorization": f"Bearer {cli['CliToken']}"}
+    command = urllib3.request("POST", f"{web_server}/cli", body="variables set colour blue", headers=bearer)
+    assert b"created" in b64decode(command.json()["stdout"])
+    assert world.rest("GET", "/variables/colour")["value"] == "blue"
+    assert urllib3.request("POST", f"{web_server}/login", body="token=forged").status == 401
+    forged = {"Authorization": "Bearer forged"}
+    assert urllib3.request("POST", f"{web_server}/cli", body="version", headers=forged).status == 403
+    assert urllib3.request("POST", f"{web_server}/cli", body="db reset", headers=bearer).status == 403
+
+
 def test_requirements_that_cannot_be_installed_are_logged_and_the_environment_is_available(world: World) -> None:
     version = world.put("requirements.txt", "boto3==1.0.0\n")
     after = world.update(RequirementsS3Path="requirements.txt", RequirementsS3ObjectVersion=version)
@@ -150,21 +168,17 @@ def test_an_update_that_fails_restores_the_former_state(world: World) -> None:
 
 def test_an_airflow_that_is_killed_comes_back_by_itself(world: World) -> None:
     world.put("startup.sh", "true\n")
-    mark = _marks(Path(world.region.folder))
-    scheduler = next(pid for pid in process_ids() if mark_of(pid) == mark and "scheduler" in _command(pid))
+    leaders = _leaders(world.region.folder)
+    scheduler = next(pid for pid in leaders if "airflow scheduler" in title_of(pid))
+    workers = [pid for pid in process_ids() if "LocalExecutor" in title_of(pid) and os.getsid(pid) == scheduler]
+    assert workers
     os.kill(scheduler, signal.SIGKILL)
     until(lambda: world.environment()["Status"] == "UNAVAILABLE", "the death is noticed", 30)
     until(lambda: world.environment()["Status"] == "AVAILABLE", "Airflow is back")
     assert world.run("greet") == "success"
+    assert not [pid for pid in workers if started_at(pid)], "workers without a scheduler are ended"
 
 
-def _marks(folder: Path) -> str:
-    [record] = folder.glob("mwaa/*/processes/*.json")
-    return record.stem
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except FileNotFoundError:
-        return ""
+def _leaders(folder: Path) -> list[int]:
+    [record] = folder.glob("mwaa/*/processes/sessions.json")
+    return [int(pid) for pid in json.loads(record.read_text())]

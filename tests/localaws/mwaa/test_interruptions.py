@@ -1,14 +1,17 @@
 """Environments outlive the server, and nothing outlives the server by mistake."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from pipeline.localaws.machine.processes import mark_of, process_ids
+from pipeline.localaws.machine.processes import process_ids, started_at
 from tests.localaws.conftest import free_port
 from tests.localaws.mwaa.world import DAG, ROOT, World, until
 
@@ -29,12 +32,20 @@ time.sleep(600)
 """
 
 
-def marks(folder: Path) -> set[str]:
-    return {record.stem for record in folder.glob("mwaa/*/processes/*.json")}
+def sessions(folder: Path) -> set[int]:
+    """The sessions on record."""
+    found = [json.loads(record.read_text()) for record in folder.glob("mwaa/*/processes/sessions.json")]
+    return {int(leader) for record in found for leader in record}
 
 
-def alive(of: set[str]) -> list[int]:
-    return [pid for pid in process_ids() if mark_of(pid) in of]
+def alive(of: set[int]) -> list[int]:
+    """The processes in these sessions."""
+    found = []
+    for pid in process_ids():
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) in of and started_at(pid):
+                found.append(pid)
+    return found
 
 
 def test_an_environment_outlives_a_killed_server_with_its_history(tmp_path: Path) -> None:
@@ -49,7 +60,7 @@ def test_an_environment_outlives_a_killed_server_with_its_history(tmp_path: Path
         first.send_signal(signal.SIGKILL)
         first.wait()
         first.stdout.close()
-    left = marks(folder)
+    left = sessions(folder)
     assert alive(left), "a killed server cannot end its Airflow"
     second = World.start(folder, "kept", port)
     try:
@@ -63,14 +74,14 @@ def test_an_environment_outlives_a_killed_server_with_its_history(tmp_path: Path
         assert second.settled()["Status"] == "AVAILABLE"
         runs = second.rest("GET", "/dags/greet/dagRuns")["dag_runs"]
         assert [run["state"] for run in runs] == ["success"]
-        ours = marks(folder)
+        ours = sessions(folder)
         assert alive(ours)
     finally:
         began = monotonic()
         second.server.stop()
     assert monotonic() - began < 20
     assert not alive(ours)
-    assert not marks(folder)
+    assert not sessions(folder)
 
 
 def test_a_deleted_environment_leaves_nothing(tmp_path: Path) -> None:
@@ -79,7 +90,7 @@ def test_a_deleted_environment_leaves_nothing(tmp_path: Path) -> None:
         world.make_bucket()
         world.create()
         assert world.settled()["Status"] == "AVAILABLE"
-        ours = marks(world.region.folder)
+        ours = sessions(world.region.folder)
         mwaa = world.region.client("mwaa")
         mwaa.delete_environment(Name=world.name)
         until(lambda: mwaa.list_environments()["Environments"] == [], "it is gone", 30)
