@@ -81,6 +81,7 @@ class Environment(_Settings):
     airflow_options: Mapping[str, str] = {}
     worker_replacement: Literal["GRACEFUL", "FORCED"] = "GRACEFUL"
     keep: tuple[str, ...] = ()  # globs of keys below dags/ that the sync never touches
+    canary: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None  # a DAG each release runs
 
 
 class Checks(_Settings):

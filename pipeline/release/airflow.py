@@ -1,7 +1,7 @@
 """The running Airflow's REST API: the port, and MWAA's InvokeRestApi as adapter."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -41,6 +41,9 @@ class Airflow(Protocol):
             AirflowAnswerError: The answer is an error.
         """
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask for something to be made. Raises as `get`."""
+
 
 class MwaaAirflow:
     """Airflow's REST API through MWAA, with AWS credentials. MWAA puts `/api/v2` before the path."""
@@ -51,11 +54,16 @@ class MwaaAirflow:
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """The JSON document at a path; see `Airflow`."""
-        where = f"{self._name}: GET {path}"
+        return self._ask("GET", path, QueryParameters=dict(query or {}))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask for something to be made; see `Airflow`."""
+        return self._ask("POST", path, Body=dict(body))
+
+    def _ask(self, method: Literal["GET", "POST"], path: str, **more: Any) -> Mapping[str, Any]:
+        where = f"{self._name}: {method} {path}"
         try:
-            answer = self._mwaa.invoke_rest_api(
-                Name=self._name, Path=path, Method="GET", QueryParameters=dict(query or {})
-            )
+            answer = self._mwaa.invoke_rest_api(Name=self._name, Path=path, Method=method, **more)
         except ClientError as error:
             given: Mapping[str, Any] = dict(error.response)
             if "RestApiStatusCode" in given:
@@ -80,11 +88,11 @@ def _unreachable(error: Exception, where: str) -> AirflowUnreachableError:
     )
 
 
-def pages(airflow: Airflow, path: str, member: str) -> Iterator[Mapping[str, Any]]:
-    """Every item of a collection, page by page."""
+def pages(airflow: Airflow, path: str, member: str, **query: str) -> Iterator[Mapping[str, Any]]:
+    """Every item of a collection that fits a query, page by page."""
     seen = 0
     while True:
-        document = airflow.get(path, {"limit": _PAGE, "offset": seen})
+        document = airflow.get(path, {**query, "limit": _PAGE, "offset": seen})
         items = document.get(member, [])
         yield from items
         seen += len(items)

@@ -13,7 +13,8 @@ from pipeline.release.plan import Plan
 from pipeline.release.record import ReleaseRecord, TaskRecord
 from pipeline.release.rollback import Standing
 from pipeline.release.situation import Situation
-from pipeline.release.tree import Tree
+from pipeline.release.structure import Dag, Structures
+from pipeline.release.tree import DAGS_PREFIX, Tree
 
 _ATTEMPTS = 3  # to plan again after another release was quicker; then someone releases all the time
 
@@ -30,12 +31,14 @@ class Origin:
         uncommitted: The DAG folder differs from it.
         by: A CodeBuild build, or a person at a machine.
         lock_seconds: How long the lock lasts without a sign of life.
+        structures: What the tests of the DAGs found; noted in the release if it is of these very files.
     """
 
     commit: str
     by: str
     uncommitted: bool = False
     lock_seconds: int = 300
+    structures: Structures | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ def roll_back(
         uncommitted=target.uncommitted,
         by=origin.by,
         restores=rollback.deployed_as(target),
+        dags=target.dags,
         seconds=origin.lock_seconds,
     )
     return carry_out(environment, now, order, tell)
@@ -162,7 +166,14 @@ def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, fi
         uncommitted=origin.uncommitted,
         by=origin.by,
         seconds=origin.lock_seconds,
+        dags=dags_of(prepared.tree, origin.structures),
     )
+
+
+def dags_of(tree: Tree, structures: Structures | None) -> Mapping[str, Dag] | None:
+    """The structures of a tree's DAGs; None when they are not known, or were read from other files."""
+    files = {key.removeprefix(DAGS_PREFIX): source.sha256 for key, source in tree.files.items()}
+    return structures.dags if structures is not None and structures.is_of(files) else None
 
 
 def _tasks(

@@ -1,35 +1,77 @@
-"""What a release would change, for whoever has to approve it. Pure.
+"""What a release manager reads before approving: the difference between what runs and this commit. Pure.
 
-It compares files, task definitions, parts and drift. DAGs' tasks and schedules are not compared.
+Made before the environment's stacks are deployed, so new task definitions show as images with another tag, not as
+revisions.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.release.plan import Plan, TaskRow
+from pipeline.release.commits import Between
+from pipeline.release.evidence import Evidence, Suite
+from pipeline.release.imports import importers_of
+from pipeline.release.in_flight import InFlight
+from pipeline.release.plan import Action, Plan
 from pipeline.release.record import FileRecord, ReleaseRecord
-from pipeline.release.tree import PART_KEYS, Source
+from pipeline.release.structure import Dag, DagDifference, difference
+from pipeline.release.tree import DAGS_PREFIX, PART_KEYS, Tree
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of the DAG folder, by path below it."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many differ."""
+        return len(self.added) + len(self.removed) + len(self.changed)
+
+
+@dataclass(frozen=True)
+class ImageChange:
+    """A container whose image differs. `before` is None when it has none yet, `after` when the container is gone."""
+
+    container: str
+    before: str | None
+    after: str | None
+    reason: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
 class Dossier:
-    """The difference between the release that runs and the working tree.
+    """The difference, and what is known about it.
 
     Attributes:
-        drift: Key → what somebody did by hand since the last release; a deploy undoes it.
+        running: The release that runs; None when there is none, or `unread` says why it is not known.
+        unread: Why the environment could not be read: it may not be deployed yet.
+        commits: None when the commits are not known; `commits_unknown` says why.
+        dags: None when one of the two has no structures; then `files` is all that is known.
         parts: Key of requirements, plugins or startup script → reason. If there is one, the workers are replaced.
+        requirements: Lines that come (`+ …`) and go (`- …`).
+        drift: Key → what somebody did by hand since the last release; a deploy undoes it.
     """
 
     environment: str
-    running: ReleaseRecord | None
     commit: str
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
-    drift: Mapping[str, str]
-    tasks: tuple[TaskRow, ...]
-    parts: Mapping[str, str]
+    running: ReleaseRecord | None = None
+    unread: str = ""
+    commits: Between | None = None
+    commits_unknown: str = ""
+    files: Files = field(default_factory=Files)
+    dags: DagDifference | None = None
+    images: tuple[ImageChange, ...] | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+    replacement: str = "GRACEFUL"
+    drift: Mapping[str, str] = field(default_factory=dict)
+    tests: tuple[Suite, ...] = ()
+    in_flight: InFlight = field(default_factory=InFlight)
 
     @property
     def replaces_workers(self) -> bool:
@@ -38,63 +80,111 @@ class Dossier:
 
     @property
     def is_empty(self) -> bool:
-        """Whether a deploy would do nothing."""
-        return not (self.added or self.removed or self.changed or self.drift or self.tasks or self.parts)
+        """Whether a deploy would do nothing to Airflow or its images."""
+        return not (self.files.count or self.drift or self.images or self.parts or self.unread)
 
     def document(self) -> dict[str, Any]:
         """For machines."""
+        commits = self.commits
         return {
             "environment": self.environment,
-            "running": {"release": self.running.id, "commit": self.running.commit} if self.running else None,
             "commit": self.commit,
-            "dags": {"added": list(self.added), "removed": list(self.removed), "changed": list(self.changed)},
-            "drift": dict(self.drift),
-            "task_definitions": [
-                {"container": row.container, "before": row.before, "after": row.after} for row in self.tasks
-            ],
+            "running": {"release": self.running.id, "commit": self.running.commit} if self.running else None,
+            "unread": self.unread or None,
+            "commits": None
+            if commits is None
+            else {
+                "authors": list(commits.authors),
+                "complete": commits.complete,
+                "added": [vars(commit) for commit in commits.added],
+                "taken_back": [vars(commit) for commit in commits.taken_back],
+            },
+            "files": {key: list(paths) for key, paths in vars(self.files).items()},
+            "dags": None
+            if self.dags is None
+            else {
+                kind: [{"dag_id": each.dag_id, "what": list(each.lines)} for each in changes]
+                for kind, changes in vars(self.dags).items()
+            },
+            "images": None if self.images is None else [vars(image) for image in self.images],
             "parts": dict(self.parts),
+            "requirements": list(self.requirements),
             "replaces_workers": self.replaces_workers,
+            "replacement": self.replacement,
+            "drift": dict(self.drift),
+            "tests": [vars(tests) for tests in self.tests],
+            "in_flight": {
+                "runs": dict(self.in_flight.runs),
+                "tasks": dict(self.in_flight.tasks),
+                "unknown": self.in_flight.unknown or None,
+            },
         }
 
 
-def compare(plan: Plan, wanted: Mapping[str, Source], running: ReleaseRecord | None, commit: str) -> Dossier:
-    """The dossier of a plan. It compares releases; the bucket matters only for drift."""
-    left_alone = {row.key for row in plan.rows if row.action.value == "leave alone"}
+def files_of(plan: Plan, tree: Tree, running: ReleaseRecord | None) -> Files:
+    """The files two releases differ in. It compares releases; the bucket matters only for drift."""
+    left_alone = {row.key for row in plan.rows if row.action is Action.LEAVE}
     recorded: Mapping[str, FileRecord] = running.files if running else {}
-    before = {key: file.sha256 for key, file in recorded.items() if key not in left_alone}
-    after = {key: source.sha256 for key, source in wanted.items() if key not in left_alone}
-    return Dossier(
-        environment=plan.environment,
-        running=running,
-        commit=commit,
+    before = {_below(key): file.sha256 for key, file in recorded.items() if key not in left_alone}
+    after = {_below(key): source.sha256 for key, source in tree.files.items() if key not in left_alone}
+    return Files(
         added=tuple(sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
-        changed=tuple(sorted(key for key in before.keys() & after.keys() if before[key] != after[key])),
-        drift={row.key: row.reason for row in plan.rows if row.drift},
-        tasks=plan.tasks,
-        parts={PART_KEYS[row.name]: row.reason for row in plan.part_changes},
+        changed=tuple(sorted(path for path in before.keys() & after.keys() if before[path] != after[path])),
     )
 
 
-def text(dossier: Dossier) -> Iterator[str]:
-    """For people, line by line."""
-    running = dossier.running
-    now = f"runs {running.id} (commit {running.commit[:10]})" if running else "runs no release yet"
-    yield f"{dossier.environment} {now}; this is commit {dossier.commit[:10]}"
-    if dossier.is_empty:
-        yield "no difference"
-        return
-    for title, keys in (("added", dossier.added), ("removed", dossier.removed), ("changed", dossier.changed)):
-        for key in keys:
-            yield f"  {title:<8} {key}"
-    for key, reason in dossier.drift.items():
-        yield f"  drift    {key}: {reason}"
-    for row in dossier.tasks:
-        yield f"  task     {row.container}: {_short(row.before)} → {_short(row.after)}"
-    for key, reason in dossier.parts.items():
-        yield f"  airflow  {key}: {reason}"
-    yield "  workers  will be replaced" if dossier.replaces_workers else "  workers  stay"
+def dags_of(
+    files: Files, tree: Tree, running: ReleaseRecord | None, now: Mapping[str, Dag] | None
+) -> DagDifference | None:
+    """How DAGs differ; None when the structures of either side are not known.
+
+    A DAG whose structure is the same is still changed when its file is, or anything its file imports.
+    """
+    before: Mapping[str, Dag] | None = {} if running is None else running.dags
+    if before is None or now is None:
+        return None
+    changed = {*files.changed, *files.added}
+    touched = dict.fromkeys((path for path in changed), "its code changed")
+    for path in sorted(changed & tree.imports.keys()):
+        for importer in importers_of(tree.imports, [path]) - changed:
+            touched.setdefault(importer, f"{path}, which it imports, changed")
+    return difference(before, now, touched)
 
 
-def _short(arn: str | None) -> str:
-    return arn.rpartition("/")[2] if arn else "none"
+def images_of(evidence: Evidence, running: ReleaseRecord | None) -> tuple[ImageChange, ...] | None:
+    """Images of this commit that differ from those that run; None when this commit's are not known."""
+    if evidence.images is None:
+        return None
+    before = {name: task.image for name, task in running.tasks.items()} if running else {}
+    # A container that others are only based on is no task: no release names it, and it changes nothing by itself.
+    wanted = {image.container: image for image in evidence.images}
+    changes = []
+    for name in sorted(before.keys() | wanted.keys()):
+        was = (before.get(name) or "").rpartition(":")[2] or None
+        image = wanted.get(name)
+        if image is None:
+            changes.append(ImageChange(name, was, None, "the container is gone"))
+        elif was != image.tag and (name in before or not running or image.result == "built"):
+            changes.append(ImageChange(name, was, image.tag, image.reason, image.size))
+    return tuple(changes)
+
+
+def requirement_lines(before: bytes, after: bytes) -> tuple[str, ...]:
+    """Requirements that come and go, comments and order aside."""
+    was, now = _requirements(before), _requirements(after)
+    return (*(f"- {line}" for line in was if line not in now), *(f"+ {line}" for line in now if line not in was))
+
+
+def parts_of(plan: Plan) -> dict[str, str]:
+    """The parts that MWAA must be updated for, with the reasons."""
+    return {PART_KEYS[row.name]: row.reason for row in plan.part_changes}
+
+
+def _requirements(content: bytes) -> list[str]:
+    lines = [line.split(" #")[0].strip() for line in content.decode(errors="replace").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _below(key: str) -> str:
+    return key.removeprefix(DAGS_PREFIX)

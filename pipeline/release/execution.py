@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 from time import sleep
 from typing import Literal
 
-from pipeline.errors import PipelineError
-from pipeline.release import lock, mwaa, record, rollback, verify
+from pipeline.errors import LockedError, PipelineError
+from pipeline.release import canary, lock, mwaa, record, rollback, verify
 from pipeline.release.airflow import Airflow
 from pipeline.release.bucket import ABSENT, Bucket, Written
 from pipeline.release.lock import Lease
-from pipeline.release.mwaa import AirflowEnvironment, Replacement
+from pipeline.release.mwaa import AirflowEnvironment, Replacement, RequirementsError
 from pipeline.release.plan import EMPTY_PARTS, Action, PartRow, Plan
 from pipeline.release.publish import publish
 from pipeline.release.record import FileRecord, PartName, PartRecord, ReleaseRecord, TaskRecord
 from pipeline.release.rollback import Standing
 from pipeline.release.situation import Situation
+from pipeline.release.structure import Dag
 from pipeline.release.tree import DAGS_PREFIX, PART_KEYS, Source, generated
 from pipeline.release.verify import Expectation, Patience, Seen
 
@@ -34,6 +35,7 @@ class Environment:
         keep: Globs of keys below `dags/` that are left alone.
         patience: How long Airflow may take.
         pause: Waits for a number of seconds.
+        canary: A DAG that must run to success.
     """
 
     bucket: Bucket
@@ -43,6 +45,7 @@ class Environment:
     keep: tuple[str, ...] = ()
     patience: Patience | None = None
     pause: Callable[[float], None] = sleep
+    canary: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Order:
         tasks: Gives the task definitions to record; asked for once something was written.
         expect: From what Airflow says before, what it should say afterwards.
         seconds: How long the lock lasts without a sign of life.
+        dags: The structures of the DAGs, as far as they are known.
     """
 
     kind: Literal["deploy", "rollback"]
@@ -73,6 +77,7 @@ class Order:
     by: str
     restores: str | None = None
     seconds: int = 300
+    dags: Mapping[str, Dag] | None = None
 
 
 def carry_out(
@@ -100,19 +105,16 @@ def carry_out(
     ) as lease:
         if situation.seen.dead and situation.seen.pointer.lock is not None:
             tell(f"took over the lock of {situation.seen.pointer.lock.owner}, silent since its expiry")
-        parts = _update_parts(environment, order, lease, tell)
+        try:
+            parts = _update_parts(environment, order, lease, tell)
+        except RequirementsError as error:
+            raise _restored(environment, situation.current, order, lease=lease, error=error, tell=tell) from None
         written = publish(environment.bucket, order.plan, order.files, lease.still_ours)
         if environment.airflow is not None and before is not None:
             try:
-                verify.verify(
-                    environment.airflow,
-                    order.expect(before),
-                    before,
-                    alive=lease.still_ours,
-                    tell=tell,
-                    patience=environment.patience,
-                    pause=environment.pause,
-                )
+                _prove(environment, environment.airflow, order.expect(before), before, lease=lease, tell=tell)
+            except LockedError:
+                raise  # whoever took over decides what the bucket holds
             except PipelineError as error:
                 raise _restored(environment, situation.current, order, lease=lease, error=error, tell=tell) from None
         made = _record(situation.current, order, written, parts, verified=before is not None)
@@ -120,6 +122,29 @@ def carry_out(
         environment.bucket.put(record.key_of(made.id), content, hashlib.sha256(content).hexdigest(), expected=ABSENT)
         lease.switch(made.id)
     return made
+
+
+def _prove(
+    environment: Environment,
+    airflow: Airflow,
+    expected: Expectation,
+    before: Seen,
+    *,
+    lease: Lease,
+    tell: Callable[[str], None],
+) -> None:
+    """Wait until Airflow has taken the release over, and run the canary if there is one."""
+    verify.verify(
+        airflow,
+        expected,
+        before,
+        alive=lease.still_ours,
+        tell=tell,
+        patience=environment.patience,
+        pause=environment.pause,
+    )
+    if environment.canary is not None:
+        canary.run(airflow, environment.canary, alive=lease.still_ours, tell=tell, pause=environment.pause)
 
 
 def _update_parts(
@@ -159,6 +184,14 @@ def _placed(bucket: Bucket, row: PartRow, order: Order) -> PartRecord:
     return PartRecord(key=source.key, sha256=source.sha256, version=there.version)
 
 
+def _former(bucket: Bucket, former: ReleaseRecord, name: PartName) -> str:
+    """The version of a part in a release; of an empty one where it had none."""
+    if name in former.parts:
+        return former.parts[name].version
+    empty = generated(PART_KEYS[name], EMPTY_PARTS[name])
+    return bucket.put(empty.key, empty.read(), empty.sha256).version
+
+
 def _record(
     current: ReleaseRecord | None,
     order: Order,
@@ -194,6 +227,7 @@ def _record(
         files=files,
         parts=dict(parts),
         tasks=dict(order.tasks()),
+        dags=order.dags,
     )
 
 
@@ -220,10 +254,9 @@ def _restored(
         standing = Standing(current=former, interrupted=order.restores, levels=placed)
         back = rollback.decide(former, standing, listing, environment.keep)
         publish(environment.bucket, back, {}, lease.still_ours)
-        versions = {
-            row.name: former.parts[row.name].version for row in order.plan.part_changes if row.name in former.parts
-        }
+        versions = {row.name: _former(environment.bucket, former, row.name) for row in order.plan.part_changes}
         if versions:
+            tell(f"{error.what}\nRestoring {former.id}: {', '.join(PART_KEYS[name] for name in versions)} first")
             _pin(environment, versions, lease, tell)
     except PipelineError as second:
         return PipelineError(

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
+from pipeline.release import pip_log
 from pipeline.release.record import PartName
 from pipeline.release.tree import PART_KEYS
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 Replacement = Literal["GRACEFUL", "FORCED"]
 
@@ -23,8 +26,14 @@ _MEMBERS: dict[PartName, tuple[str, str]] = {
     "plugins": ("PluginsS3Path", "PluginsS3ObjectVersion"),
     "startup": ("StartupScriptS3Path", "StartupScriptS3ObjectVersion"),
 }
+_COMPONENTS = ("Scheduler", "Worker", "WebServer")  # each installs the requirements, and logs it in a group of its own
 _LONGEST_GRACEFUL = 12 * 3600 + 3600  # seconds: workers may finish their tasks for 12 hours (MWAA user guide)
 _FIRST_LOOK, _LONGEST_PAUSE = 2.0, 20.0  # seconds between looks
+_MINUTES = 2  # between signs of progress
+
+
+class RequirementsError(PipelineError):
+    """MWAA runs without the requirements: pip could not install them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,13 @@ class AirflowEnvironment(Protocol):
     def pin(self, versions: Mapping[PartName, str], replacement: Replacement) -> None:
         """Begin to use other S3 versions, by UpdateEnvironment."""
 
+    def requirements_log(self, since: datetime) -> list[str]:
+        """What pip said while it installed requirements.txt, in every component.
+
+        Raises:
+            PipelineError: It cannot be read.
+        """
+
 
 class MwaaEnvironment:
     """An MWAA environment, by boto3."""
@@ -64,6 +80,11 @@ class MwaaEnvironment:
     def __init__(self, session: "boto3.Session", name: str) -> None:
         self.name = name
         self._mwaa = session.client("mwaa")
+        self._session = session
+
+    @cached_property
+    def _logs(self) -> "CloudWatchLogsClient":
+        return self._session.client("logs")
 
     def state(self) -> State:
         """What GetEnvironment says."""
@@ -93,6 +114,22 @@ class MwaaEnvironment:
         except (ClientError, BotoCoreError) as error:
             raise PipelineError(f"MWAA refuses the update: {error}", where=self.name) from None
 
+    def requirements_log(self, since: datetime) -> list[str]:
+        """What pip said; see `AirflowEnvironment`."""
+        lines: list[str] = []
+        for component in _COMPONENTS:
+            group = f"airflow-{self.name}-{component}"
+            try:
+                found = self._logs.get_paginator("filter_log_events").paginate(
+                    logGroupName=group,
+                    logStreamNamePrefix="requirements_install",
+                    startTime=int(since.timestamp() * 1000),
+                )
+                lines += [event["message"] for page in found for event in page["events"]]
+            except (ClientError, BotoCoreError) as error:
+                raise PipelineError(f"the pip log cannot be read: {error}", where=group) from None
+        return lines
+
 
 def update(
     environment: AirflowEnvironment,
@@ -114,6 +151,7 @@ def update(
         pause: Waits for a number of seconds.
 
     Raises:
+        RequirementsError: MWAA updated it, but pip could not install the requirements: Airflow runs without them.
         PipelineError: The environment is busy, MWAA refuses, or the update failed (and MWAA restored the former state).
     """
     before = environment.state()
@@ -126,7 +164,25 @@ def update(
             mend="Wait until it is AVAILABLE (aws mwaa get-environment), then run the command again.",
         )
     environment.pin(versions, replacement)
-    _wait(environment, versions, before, alive=alive, tell=tell, pause=pause)
+    now = _wait(environment, versions, before, alive=alive, tell=tell, pause=pause)
+    if "requirements" in versions and now.updated is not None:
+        _judge_pip(environment, now.updated, tell)
+
+
+def _judge_pip(environment: AirflowEnvironment, since: datetime, tell: Callable[[str], None]) -> None:
+    try:
+        lines = environment.requirements_log(since)
+    except PipelineError as error:
+        tell(f"whether pip installed the requirements is not known: {error}")
+        return
+    if problems := pip_log.problems(lines):
+        raise RequirementsError(
+            "pip could not install requirements.txt, and MWAA runs without it:\n"
+            + "\n".join(f"    {line}" for line in problems),
+            where=environment.name,
+        )
+    told = "says that requirements.txt is installed" if lines else "is empty: are the environment's logs switched on?"
+    tell(f"the pip log {told}")
 
 
 def _wait(
@@ -137,16 +193,17 @@ def _wait(
     alive: Callable[[], None],
     tell: Callable[[str], None],
     pause: Callable[[float], None],
-) -> None:
-    started, said, seconds = monotonic(), "", _FIRST_LOOK
+) -> State:
+    started, said, seconds, minutes = monotonic(), "", _FIRST_LOOK, 0
     while monotonic() - started < _LONGEST_GRACEFUL:
         pause(seconds)
         seconds = min(seconds * 1.5, _LONGEST_PAUSE)
         alive()
         now = environment.state()
-        if now.status != said:
-            said = now.status
-            tell(f"{environment.name} is {now.status}")
+        elapsed = int((monotonic() - started) / 60)
+        if now.status != said or elapsed >= minutes + _MINUTES:
+            said, minutes = now.status, elapsed
+            tell(f"{environment.name} is {now.status}" + (f", after {elapsed} min" if elapsed else ""))
         if _failed(now, before):
             raise PipelineError(
                 f"MWAA could not update it and keeps the former state: {now.error or 'it gives no reason'}",
@@ -155,7 +212,7 @@ def _wait(
             )
         pinned = all(now.pinned.get(name) == version for name, version in versions.items())
         if now.status == "AVAILABLE" and pinned and now.update != "PENDING":
-            return
+            return now
     raise PipelineError("MWAA did not end the update within 13 hours", where=environment.name)
 
 

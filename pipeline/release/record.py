@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pipeline.errors import PipelineError
+from pipeline.release.structure import Dag
 
 RECORD_FORMAT = 1  # as in `ReleaseRecord.format`
 RELEASES_PREFIX = "releases/"
@@ -78,6 +79,7 @@ class ReleaseRecord(_Frozen):
         files: Key below the bucket → file.
         parts: What MWAA pins by version; a part that never existed is absent.
         tasks: Container → task definition.
+        dags: DAG id → tasks, dependencies and schedule; None where the tests of the DAGs left none.
     """
 
     format: Literal[1] = 1
@@ -94,6 +96,7 @@ class ReleaseRecord(_Frozen):
     files: Mapping[str, FileRecord]
     parts: Mapping[PartName, PartRecord] = {}
     tasks: Mapping[str, TaskRecord] = {}
+    dags: Mapping[str, Dag] | None = None
 
     def dump(self) -> bytes:
         """As stored in the bucket."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.release.airflow import AirflowAnswerError
 from pipeline.release.mwaa import Replacement, State
 from pipeline.release.record import PartName
 
@@ -20,6 +21,7 @@ class FakeMwaa:
     status: str = "AVAILABLE"
     looks: int = 2
     fails_with: str = ""
+    pip: Callable[[str], list[str]] = lambda _: ["Successfully installed"]  # version of the requirements → its log
     calls: list[tuple[dict[PartName, str], Replacement]] = field(default_factory=list)
     _wanted: dict[PartName, str] | None = None
     _left: int = 0
@@ -45,6 +47,10 @@ class FakeMwaa:
         # As MWAA does: for a moment the status is still the old one.
         self._update = "PENDING"
 
+    def requirements_log(self, since: datetime) -> list[str]:
+        assert since == EPOCH + timedelta(hours=len(self.calls)), "only what this update brought"
+        return self.pip(self.pinned["requirements"])
+
     def _finish(self) -> None:
         assert self._wanted is not None
         if self.fails_with:
@@ -67,6 +73,8 @@ class FakeAirflow:
     sources: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     tick: int = 0
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    run_states: list[str] = field(default_factory=lambda: ["queued", "running", "success"])
     each_look: Callable[["FakeAirflow"], None] = lambda _: None
 
     def parse(self, file: str, text: str, *ids: str, error: str = "") -> None:
@@ -95,4 +103,23 @@ class FakeAirflow:
         if path == "/importErrors":
             errors = [{"filename": file, "stack_trace": trace} for file, trace in self.errors.items()]
             return {"import_errors": errors[start : start + 100], "total_entries": len(errors)}
+        if path.endswith("/dagRuns"):
+            if len(self.run_states) > 1:
+                self.runs[-1]["state"] = self.run_states.pop(0)
+            else:
+                self.runs[-1]["state"] = self.run_states[0]
+            return {"dag_runs": self.runs, "total_entries": len(self.runs)}
+        if path.endswith("/taskInstances"):
+            failed = [{**run, "task_id": "smoke"} for run in self.runs if run["state"] == "failed"]
+            return {"task_instances": failed, "total_entries": len(failed)}
+        if path.startswith("/dags/"):
+            if path.removeprefix("/dags/") not in self.dags:
+                raise AirflowAnswerError(404, "no such DAG", where=path)
+            return self.dags[path.removeprefix("/dags/")]
         return {"content": self.sources[path.removeprefix("/dagSources/")]}
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        assert path.endswith("/dagRuns")
+        assert body["logical_date"] is None
+        self.runs.append({"dag_id": path.split("/")[2], "dag_run_id": body["dag_run_id"], "state": "queued"})
+        return self.runs[-1]

@@ -296,6 +296,56 @@ def test_a_release_that_airflow_cannot_import_is_taken_back(world: World) -> Non
     assert world.sync().verified
 
 
+def test_requirements_that_pip_cannot_install_fail_the_release_and_are_taken_back(world: World) -> None:
+    first = world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    good = first.parts["requirements"].version
+    world.mwaa.pip = lambda version: [] if version == good else ["ERROR: No matching distribution found for nonsense"]
+    with pytest.raises(PipelineError) as error:
+        world.sync({"a.py": "2", "requirements.txt": "nonsense"})
+    assert "pip could not install requirements.txt" in error.value.what
+    assert "No matching distribution found for nonsense" in error.value.what
+    assert f"Release {first.id} was restored" in error.value.mend
+    assert world.contents() == {"dags/a.py": "1"}, "no DAG was published"
+    assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
+    assert world.current() == first
+
+
+def test_requirements_that_are_new_and_bad_leave_an_empty_one(world: World) -> None:
+    world.sync({"a.py": "1"})
+
+    def pip(version: str) -> list[str]:
+        stored = world.bucket.get("requirements.txt", version)
+        return ["ERROR: no"] if stored and stored.content else []
+
+    world.mwaa.pip = pip
+    with pytest.raises(PipelineError, match="pip could not install"):
+        world.sync({"requirements.txt": "nonsense"})
+    stored = world.bucket.get("requirements.txt", world.mwaa.pinned["requirements"])
+    assert stored is not None
+    assert stored.content == b""
+
+
+def test_a_pip_log_that_cannot_be_read_is_told_and_stops_nothing(world: World) -> None:
+    def unreadable(_: str) -> list[str]:
+        raise PipelineError("the pip log cannot be read")
+
+    world.mwaa.pip = unreadable
+    world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    assert any("whether pip installed the requirements is not known" in line for line in world.said)
+
+
+def test_a_canary_that_fails_takes_the_release_back(world: World) -> None:
+    world.airflow = watching(world)
+    world.canary = "smoke"
+    first = world.sync({"smoke.py": DAG.format(1)})
+    assert first.verified
+    world.airflow.run_states = ["failed"]
+    with pytest.raises(PipelineError, match="failed, in smoke") as error:
+        world.sync({"smoke.py": DAG.format(2)})
+    assert f"Release {first.id} was restored" in error.value.mend
+    assert world.contents() == {"dags/smoke.py": DAG.format(1)}
+
+
 def test_an_airflow_that_cannot_be_asked_stops_the_release_before_anything_is_written(aws: Aws, world: World) -> None:
     world.sync({"a.py": "1"})
     # moto has no MWAA: whatever it answers is no answer of Airflow's.

@@ -13,7 +13,10 @@ def run(mwaa: FakeMwaa, **versions: str) -> list[str]:
 
 def test_it_waits_until_mwaa_runs_with_the_new_versions() -> None:
     mwaa = FakeMwaa(pinned={"requirements": "v1"}, looks=5)
-    assert run(mwaa, requirements="v2", plugins="v9") == ["etl-dev is AVAILABLE"]
+    assert run(mwaa, requirements="v2", plugins="v9") == [
+        "etl-dev is AVAILABLE",
+        "the pip log says that requirements.txt is installed",
+    ]
     assert mwaa.calls == [({"requirements": "v2", "plugins": "v9"}, "GRACEFUL")]
     assert mwaa.pinned == {"requirements": "v2", "plugins": "v9"}
 
@@ -58,3 +61,13 @@ def test_the_lock_is_kept_alive_while_mwaa_works() -> None:
         pause=lambda _: None,
     )
     assert len(signs) >= 6
+
+
+def test_an_empty_pip_log_is_no_proof() -> None:
+    assert "the pip log is empty: are the environment's logs switched on?" in run(
+        FakeMwaa(pip=lambda _: []), requirements="v2"
+    )
+
+
+def test_plugins_alone_need_no_pip_log() -> None:
+    assert run(FakeMwaa(), plugins="v2") == ["etl-dev is AVAILABLE"]

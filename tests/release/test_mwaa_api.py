@@ -1,5 +1,6 @@
 """The adapters of MWAA against a server that knows botocore's own model of the API."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,29 @@ def test_an_environment_that_is_not_there_is_named(mwaa: Mwaa) -> None:
     with pytest.raises(PipelineError, match="no such environment") as error:
         MwaaEnvironment(boto3.Session(), "other").state()
     assert error.value.where == "other"
+
+
+def test_pip_s_log_is_read_from_every_component_since_the_update(mwaa: Mwaa) -> None:
+    assert mwaa.updates == []
+    logs = boto3.client("logs")
+    since = datetime.now(UTC) - timedelta(minutes=10)  # what is older than 14 days CloudWatch refuses
+    for component in ("Scheduler", "Worker", "WebServer"):
+        group = f"airflow-etl-dev-{component}"
+        logs.create_log_group(logGroupName=group)
+        for stream, after, message in (
+            ("requirements_install_ip-10-0-0-1", 1, f"pip in {component}"),
+            ("requirements_install_ip-10-0-0-2", -1, "an earlier update"),
+            ("scheduler_ip-10-0-0-1", 1, "something else"),
+        ):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+            at = int((since + timedelta(minutes=after)).timestamp() * 1000)
+            events = [{"timestamp": at, "message": message}]
+            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)  # type: ignore[arg-type]
+    found = MwaaEnvironment(boto3.Session(), "etl-dev").requirements_log(since)
+    assert found == ["pip in Scheduler", "pip in Worker", "pip in WebServer"]
+    with pytest.raises(PipelineError, match="the pip log cannot be read") as error:
+        MwaaEnvironment(boto3.Session(), "without-logs").requirements_log(since)
+    assert error.value.where == "airflow-without-logs-Scheduler"
 
 
 def test_airflow_is_asked_through_mwaa(mwaa: Mwaa) -> None:

@@ -92,26 +92,6 @@ def test_the_history_can_be_listed_and_gone_back_in(project: Project) -> None:
     assert project.run("releases", "dev").stdout.startswith(f"* {project.pointer()['release']}")
 
 
-def test_the_difference_is_told_before_a_release(aws: Aws, project: Project) -> None:
-    project.sync(commit="1111111111111")
-    project.write({"orders.py": "# new\n", "new.py": "", "sql/a.sql": None, "requirements.txt": "pandas"})
-    aws.client("s3").put_object(Bucket=project.bucket, Key="dags/common/s3.py", Body=b"hand")
-    aws.forget()
-    told = project.run("diff", "dev", "--commit", "2222222222222").stdout.splitlines()
-    assert aws.writes() == []
-    assert [" ".join(line.split()) for line in told] == [
-        f"dev runs {project.pointer()['release']} (commit 1111111111); this is commit 2222222222",
-        "added dags/new.py",
-        "removed dags/sql/a.sql",
-        "changed dags/orders.py",
-        "drift dags/common/s3.py: changed by hand since the last release",
-        "airflow requirements.txt: new",
-        "workers will be replaced",
-    ]
-    document = json.loads(project.run("diff", "dev", "--commit", "2222222222222", "--json").stdout)
-    assert document["replaces_workers"] is True
-
-
 def test_the_commit_comes_from_codebuild_or_from_git(project: Project, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     nothing = project.run("sync", "dev", "--no-verify")
     assert nothing.returncode == 2

@@ -27,13 +27,22 @@ class World:
     mwaa: FakeMwaa = field(default_factory=FakeMwaa)
     airflow: FakeAirflow | None = None
     keep: tuple[str, ...] = ()
+    canary: str | None = None
     revision: int = 1
     said: list[str] = field(default_factory=list)
     images_asked: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> Environment:
-        return Environment(self.bucket, self.mwaa, self.airflow, keep=self.keep, patience=QUICK, pause=lambda _: None)
+        return Environment(
+            self.bucket,
+            self.mwaa,
+            self.airflow,
+            keep=self.keep,
+            patience=QUICK,
+            pause=lambda _: None,
+            canary=self.canary,
+        )
 
     def images(self, arns: Mapping[str, str]) -> dict[str, str]:
         self.images_asked += arns.values()

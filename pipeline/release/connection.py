@@ -1,0 +1,105 @@
+"""What every release command begins with: the environment, who releases what, and a voice to tell it with."""
+
+import getpass
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import console
+from pipeline.errors import UsageError
+from pipeline.git import Git
+from pipeline.release import deploy
+from pipeline.release.airflow import MwaaAirflow
+from pipeline.release.deploy import Origin
+from pipeline.release.environment import Deployment, find, images, release_session
+from pipeline.release.execution import Environment
+from pipeline.release.mwaa import MwaaEnvironment
+from pipeline.release.s3 import S3Bucket
+from pipeline.release.tree import Tree, gather
+from pipeline.settings import load
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An environment as its stacks and settings describe it, and the way to its bucket."""
+
+    deployment: Deployment
+    environment: Environment
+    bucket: S3Bucket
+    images: deploy.FindImages
+
+
+@contextmanager
+def gathering() -> Iterator["Future[Tree]"]:
+    """Read the working tree while AWS is being asked: neither waits for the other."""
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(gather, Path.cwd() / "dags")
+
+
+def connect(name: str, *, verify: bool) -> Connection:
+    """Connect to an environment of the project in this folder.
+
+    Raises:
+        UsageError: The settings are wrong, or know no such environment.
+        PipelineError: It is not deployed, or may not be released to.
+    """
+    settings = load(Path.cwd())
+    options = settings.environment(name)
+    session, account = release_session(settings, name)
+    deployment = find(session, settings, name, account)
+    bucket = S3Bucket(session, deployment.bucket)
+    environment = Environment(
+        bucket=bucket,
+        mwaa=MwaaEnvironment(session, deployment.airflow_environment),
+        airflow=MwaaAirflow(session, deployment.airflow_environment) if verify else None,
+        replacement=options.worker_replacement,
+        keep=options.keep,
+        canary=options.canary,
+    )
+    return Connection(deployment, environment, bucket, partial(images, session))
+
+
+def origin_of(commit: str | None, by: str | None, lock_seconds: int = 300) -> Origin:
+    """What is released and by whom: as given, else from git, the user and the machine.
+
+    Raises:
+        UsageError: There is no commit to name.
+    """
+    who = by or f"{getpass.getuser()}@{socket.gethostname()}"
+    if commit:
+        return Origin(commit=commit, by=who, lock_seconds=lock_seconds)
+    git = Git(Path.cwd())
+    head = git.commit_of("HEAD")
+    if head is None:
+        raise UsageError(
+            "this folder is no git repository with a commit, so the release could not say what it is",
+            mend="Give the commit with --commit.",
+        )
+    changed = any(path.strip('"').startswith("dags/") for path in git.changed_files())
+    return Origin(commit=head, by=who, uncommitted=changed, lock_seconds=lock_seconds)
+
+
+class Voice:
+    """Lines for people on standard output; with `--json` only the document goes there, at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def line(self, text: str) -> None:
+        """A line for people."""
+        (console.err if self._as_json else console.out).print(text, markup=False)
+
+    def end(self, document: Any, text: str = "") -> None:
+        """The document for machines, or a last line for people."""
+        if self._as_json:
+            click.echo(json.dumps(document, indent=2, default=str))
+        elif text:
+            self.line(text)

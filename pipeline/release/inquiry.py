@@ -1,0 +1,107 @@
+"""Finding out what a dossier says, from wherever it is known. What cannot be found out is said, and stops nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.release import commits, deploy, dossier, evidence, in_flight
+from pipeline.release.airflow import Airflow
+from pipeline.release.bucket import Bucket
+from pipeline.release.commits import Between, CommitOf
+from pipeline.release.deploy import Prepared
+from pipeline.release.dossier import Dossier
+from pipeline.release.in_flight import InFlight
+from pipeline.release.record import PartName, PartRecord
+from pipeline.release.tree import Source, Tree
+
+
+def inquire(
+    environment: str,
+    commit: str,
+    *,
+    read: Callable[[], tuple[Prepared, Bucket, Airflow]],
+    tree: Callable[[], Tree],
+    sources: Callable[[], list[CommitOf]],
+    left: Path,
+    replacement: str,
+) -> Dossier:
+    """The dossier of a working tree for an environment.
+
+    Args:
+        environment: Its name.
+        commit: Of the working tree.
+        read: Reads the environment; fails where it is not deployed, or may not be read.
+        tree: Gives the working tree.
+        sources: Where commits may be known, in the order to ask.
+        left: The folder with what other steps left; see `evidence.py`.
+        replacement: How MWAA replaces workers.
+
+    Raises:
+        PipelineError: The working tree, or what other steps left, is not as it should be.
+    """
+    found = evidence.read(left)
+    gathered = tree()
+    now = deploy.dags_of(gathered, found.structures)
+    bare = Dossier(environment, commit, replacement=replacement, tests=found.tests)
+    try:
+        prepared, bucket, airflow = read()
+    except PipelineError as error:
+        files = dossier.Files(added=tuple(key.removeprefix("dags/") for key in gathered.files))
+        return replace(
+            bare,
+            unread=str(error),
+            commits_unknown="nothing is known to run",
+            files=files,
+            dags=dossier.dags_of(files, gathered, None, now),
+            images=dossier.images_of(found, None),
+            in_flight=InFlight(unknown="the environment could not be read"),
+        )
+    running, plan = prepared.situation.current, prepared.plan
+    files = dossier.files_of(plan, prepared.tree, running)
+    between, why = _commits(running.commit if running else None, commit, sources)
+    return replace(
+        bare,
+        running=running,
+        commits=between,
+        commits_unknown=why,
+        files=files,
+        dags=dossier.dags_of(files, prepared.tree, running, now),
+        images=dossier.images_of(found, running),
+        parts=dossier.parts_of(plan),
+        requirements=_requirements(bucket, running.parts if running else {}, prepared.tree.parts),
+        drift={row.key: row.reason for row in plan.rows if row.drift},
+        in_flight=_in_flight(airflow),
+    )
+
+
+def _commits(running: str | None, commit: str, sources: Callable[[], list[CommitOf]]) -> tuple[Between | None, str]:
+    if running is None:
+        return None, "nothing runs yet"
+    why = f"neither git nor CodeCommit knows both {running[:10]} and {commit[:10]}"
+    for source in sources():
+        try:
+            found = commits.between(running, commit, source)
+        except PipelineError as error:
+            why = error.what
+            continue
+        if found is not None:
+            return found, ""
+    return None, why
+
+
+def _requirements(
+    bucket: Bucket, recorded: Mapping[PartName, PartRecord], wanted: Mapping[PartName, Source]
+) -> tuple[str, ...]:
+    before, after = recorded.get("requirements"), wanted.get("requirements")
+    if before is not None and after is not None and before.sha256 == after.sha256:
+        return ()
+    stored = bucket.get(before.key, before.version) if before else None
+    return dossier.requirement_lines(stored.content if stored else b"", after.read() if after else b"")
+
+
+def _in_flight(airflow: Airflow) -> InFlight:
+    try:
+        return in_flight.observe(airflow)
+    except PipelineError as error:
+        return InFlight(unknown=error.what)
