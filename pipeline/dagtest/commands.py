@@ -51,10 +51,10 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
         wrong += ["dags/requirements.txt"] if refused else []
     else:
         environment = ensure(project, wanted)
-    outcome = _tested(environment, project, configured, paths or (DAGS,), again=again)
+    outcome = _tested(environment, project, configured, paths, again=again)
     (REPORTS / "dags.xml").write_bytes(junit.report(outcome.verdicts, f"dags, Airflow {environment.version}"))
     if is_rehearsal:
-        now = _tested(ensure(project, configured.airflow.version), project, configured, paths or (DAGS,), again=again)
+        now = _tested(ensure(project, configured.airflow.version), project, configured, paths, again=again)
         wrong += _compared(compare(now.verdicts, outcome.verdicts), configured.airflow.version, wanted)
     else:
         print_verdicts(outcome.verdicts, outcome.files)

@@ -30,7 +30,7 @@ def run_test(
     environment: AirflowEnvironment,
     project: Path,
     settings: Settings,
-    paths: Sequence[Path] = (DAGS,),
+    paths: Sequence[Path] = (),
     *,
     again: bool = False,
 ) -> Outcome:
@@ -40,12 +40,13 @@ def run_test(
         environment: The Airflow to test with.
         project: The project's folder.
         settings: The project's.
-        paths: Files or folders.
+        paths: Files or folders; the DAG folder by default.
         again: Import all of them, even those whose result is known.
     """
     demands = settings.dag_tests
     used = levels(demands.rules, demands.exceptions)
     root = project.resolve()
+    wanted_paths = paths or (root / DAGS,)
     importing = Importing(
         environment,
         root,
@@ -68,15 +69,15 @@ def run_test(
 
     with ThreadPoolExecutor(1) as beside:
         wanted = any(used[name] != "off" for name in ABOUT_OLD_NAMES)
-        found = beside.submit(old_names, environment, paths, shown) if wanted else None
+        found = beside.submit(old_names, environment, wanted_paths, shown) if wanted else None
         results = Results.load(importing)
         known = () if again else results.valid()
-        listed = results.listed(paths)
+        listed = results.listed(wanted_paths)
         if listed is not None and set(listed) <= set(known):
             imported = Imported(listed, ())
         else:
-            imported = import_files(importing, paths, known)
-            results.take(paths, imported.files, imported.documents)
+            imported = import_files(importing, wanted_paths, known)
+            results.take(wanted_paths, imported.files, imported.documents)
             results.save()
         names = found.result() if found else {}
     files = tuple(

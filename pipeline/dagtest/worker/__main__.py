@@ -21,7 +21,8 @@ def main() -> None:
     dags, current, home, project = (Path(job[name]) for name in ("dag_folder", "current", "home", "project"))
     folder = inspection.Folder(dags, current, home, project, tuple(job["deny"]))
     listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
-    files = list(dict.fromkeys(listed))
+    # On MWAA the plugins are elsewhere.
+    files = [file for file in dict.fromkeys(listed) if not Path(file).is_relative_to(dags / "plugins")]
     print(json.dumps({"files": files}), flush=True)  # noqa: T201 - the answer's first line
     known = set(job["known"])
     wanted = [file for file in files if file not in known]

@@ -1,0 +1,154 @@
+"""What is imported again after a change: everything it can affect, and nothing else. With a real Airflow."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import settings
+from pipeline.dagtest.airflow_environment import ensure
+from pipeline.dagtest.importing import Importing
+from pipeline.dagtest.results import Results
+from pipeline.dagtest.testing import run_test
+from tests.dagtest.projects import AIRFLOW, make_project, write
+
+DAG = "from airflow.sdk import DAG\ndag = DAG('{}', description={})\n"
+FILES = {
+    "alone.py": DAG.format("alone", "'x'"),
+    "helped.py": "import helper\n" + DAG.format("helped", "helper.TEXT"),
+    "deep.py": "from package import inner\n" + DAG.format("deep", "inner.TEXT"),
+    "tries.py": "try:\n    import extra\nexcept ImportError:\n    extra = None\n" + DAG.format("tries", "str(extra)"),
+    "reads.py": "from pathlib import Path\n" + DAG.format("reads", "(Path(__file__).parent / 'data.json').read_text()"),
+    "looks.py": "import os\n" + DAG.format("looks", "str(sorted(os.listdir('dags/tables')))"),
+    "asks.py": "import os\n" + DAG.format("asks", "os.environ.get('STAGE', '-')"),
+    "broken.py": "import nothing_like_it  # airflow DAG\n",
+    "helper.py": "import deeper\nTEXT = deeper.TEXT\n",
+    "deeper.py": "TEXT = 'one'\n",
+    "package/__init__.py": "",
+    "package/inner.py": "TEXT = 'one'\n",
+    "data.json": "{}",
+    "tables/a.sql": "",
+    ".airflowignore": "fargate.py\nhelper.py\ndeeper.py\nextra.py\npackage/\nnothing_like_it.py\n",
+}
+DAG_FILES = {"alone.py", "helped.py", "deep.py", "tries.py", "reads.py", "looks.py", "asks.py", "broken.py"}
+
+
+def imported(project: Path, **dag_tests: Any) -> set[str]:
+    """Test the project; the DAG files that were imported, not taken from an earlier run."""
+    configured = settings.load(project)
+    if dag_tests:
+        configured = replace_tests(configured, dag_tests)
+    outcome = run_test(ensure(project, AIRFLOW), project, configured)
+    assert {Path(file.path).name for file in outcome.files} >= DAG_FILES - {"gone.py"}
+    return {Path(file.path).name for file in outcome.files if not file.is_kept}
+
+
+def replace_tests(configured: settings.Settings, dag_tests: Mapping[str, Any]) -> settings.Settings:
+    return configured.model_copy(update={"dag_tests": settings.DagTests(**dag_tests)})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    project = make_project(tmp_path, FILES)
+    assert imported(project) == DAG_FILES
+    assert imported(project) == set()
+    return project
+
+
+def test_only_what_a_change_can_affect_is_imported_again(project: Path) -> None:
+    for changes, affected in (
+        ({"alone.py": FILES["alone.py"] + "# more\n"}, {"alone.py"}),
+        ({"deeper.py": "TEXT = 'two'\n"}, {"helped.py"}),
+        ({"package/inner.py": "TEXT = 'two'\n"}, {"deep.py"}),
+        ({"data.json": "[]"}, {"reads.py"}),
+        ({"extra.py": "x = 1\n"}, {"tries.py"}),
+        ({"extra.py": "x = 2\n"}, {"tries.py"}),
+        ({"nothing_like_it.py": "\n"}, {"broken.py"}),
+        ({"new.py": DAG.format("new", "'x'")}, {"new.py"}),
+    ):
+        write(project, changes)
+        assert imported(project) == affected, changes
+        assert imported(project) == set(), changes
+
+
+def test_what_may_affect_anything_lets_all_be_imported_again(project: Path) -> None:
+    for changes in (
+        {"tables/b.sql": ""},  # a name that any file may look for
+        {"plugins/mine.py": "x = 1\n"},
+        {"plugins/mine.py": "x = 2\n"},
+        {"helper/__init__.py": "TEXT = 'a package goes before a module'\n"},
+    ):
+        write(project, changes)
+        assert imported(project) >= DAG_FILES, changes
+        assert imported(project) == set(), changes
+
+
+def test_the_settings_that_reach_a_file_are_a_part_of_its_result(project: Path) -> None:
+    for dag_tests in (
+        {"environment": {"STAGE": "dev"}},
+        {"variables": {"x": "1"}},
+        {"rules": {"no-network": "warn"}},  # what is not denied happens
+        {"seconds": 20},
+    ):
+        assert imported(project, **dag_tests) >= DAG_FILES, dag_tests
+        assert imported(project, **dag_tests) == set(), dag_tests
+
+
+def test_rules_are_judged_anew_each_time(project: Path) -> None:
+    configured = replace_tests(settings.load(project), {"rules": {"tags": "deny"}})
+    outcome = run_test(ensure(project, AIRFLOW), project, configured)
+    assert all(file.is_kept for file in outcome.files)
+    assert [verdict.path for verdict in outcome.verdicts if verdict.rule == "tags" and verdict.fails]
+
+
+def test_the_same_content_with_a_new_date_is_no_change(project: Path) -> None:
+    for path in (project / "dags").rglob("*.py"):
+        os.utime(path, (1, 1))
+    assert imported(project) == set()
+
+
+def test_a_file_that_did_more_than_read_files_is_never_kept(tmp_path: Path) -> None:
+    asks = "from airflow.sdk import Variable\n" + DAG.format("var", "Variable.get('x', default='-')")
+    project = make_project(tmp_path, {**FILES, "var.py": asks, "ends.py": "import os  # airflow DAG\nos._exit(0)\n"})
+    assert imported(project) >= DAG_FILES
+    assert imported(project) == {"var.py", "ends.py"}
+
+
+def test_a_file_that_is_gone_is_gone(project: Path) -> None:
+    write(project, {"new.py": DAG.format("new", "'x'")})
+    assert imported(project) == {"new.py"}
+    (project / "dags" / "new.py").unlink()
+    outcome = run_test(ensure(project, AIRFLOW), project, settings.load(project))
+    assert "dags/new.py" not in {file.path for file in outcome.files}
+
+
+def test_results_of_another_airflow_or_other_requirements_are_others(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {})
+    environment = ensure(project, AIRFLOW)
+    importing = Importing(environment, project, project / "dags", "eu-west-1", {}, (), 30, 60)
+    other = replace(importing, environment=replace(environment, folder=tmp_path / "other"))
+    assert Results.load(importing).path != Results.load(other).path
+
+
+def test_results_that_cannot_be_read_are_none(project: Path) -> None:
+    (path,) = (project / ".airflow" / "results").iterdir()
+    path.write_text("{")
+    assert imported(project) == DAG_FILES
+
+
+def test_what_changed_while_it_was_imported_is_not_kept(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {"a.py": "x = 1\n"})
+    file = project / "dags" / "a.py"
+    importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, (), 30, 60)
+    results = Results.load(importing)
+    result = {"own": [], "read": [str(file)], "listed": [], "absent": []}
+    document = {"path": str(file), "outcome": "done", "events": [], "result": result}
+    file.write_text("x = 2\n")
+    results.take((project / "dags",), (str(file),), [document])
+    assert not results.entries
+    again = Results.load(importing)
+    again.take((project / "dags",), (str(file),), [document])
+    assert list(again.entries) == [str(file)]
