@@ -27,6 +27,7 @@ _MEMBERS: dict[PartName, tuple[str, str]] = {
     "startup": ("StartupScriptS3Path", "StartupScriptS3ObjectVersion"),
 }
 _COMPONENTS = ("Scheduler", "Worker", "WebServer")  # each installs the requirements, and logs it in a group of its own
+_PIP_STREAMS = "requirements_install"  # streams whose names begin so
 _LONGEST_GRACEFUL = 12 * 3600 + 3600  # seconds: workers may finish their tasks for 12 hours (MWAA user guide)
 _FIRST_LOOK, _LONGEST_PAUSE = 2.0, 20.0  # seconds between looks
 _MINUTES = 2  # between signs of progress
@@ -122,10 +123,16 @@ class MwaaEnvironment:
             try:
                 found = self._logs.get_paginator("filter_log_events").paginate(
                     logGroupName=group,
-                    logStreamNamePrefix="requirements_install",
+                    logStreamNamePrefix=_PIP_STREAMS,
                     startTime=int(since.timestamp() * 1000),
                 )
-                lines += [event["message"] for page in found for event in page["events"]]
+                # Filtered here as well: an emulator may not know the prefix.
+                lines += [
+                    event["message"]
+                    for page in found
+                    for event in page["events"]
+                    if event["logStreamName"].startswith(_PIP_STREAMS)
+                ]
             except (ClientError, BotoCoreError) as error:
                 raise PipelineError(f"the pip log cannot be read: {error}", where=group) from None
         return lines
