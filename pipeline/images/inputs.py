@@ -25,6 +25,8 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.images.containers import DOCKERFILE, Container
 from pipeline.images.dockerignore import IGNORE_FILE, is_special, parse, sent_files
 
+IN_MEMORY = 1024 * 1024  # bytes; a larger file is read piece by piece
+
 Kind = Literal["file", "executable", "link"]
 
 
@@ -71,7 +73,7 @@ def read_inputs(container: Container, base_tag: str | None) -> Inputs:
         UsageError: The context is empty, or holds what no build can carry.
         PipelineError: A file cannot be read.
     """
-    files = {path: file_input(Path(entry)) for path, entry in sorted(context_files(container).items())}
+    files = {path: file_input(file) for path, file in sorted(context_files(container).items())}
     return Inputs(
         platforms=tuple(sorted(container.platforms)),
         target=container.target,
@@ -110,28 +112,30 @@ def ignore_file(container: Container) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def file_input(path: Path) -> FileInput:
-    """One file as it counts.
+def file_input(path: str | Path) -> FileInput:
+    """One file as it counts. Plain calls of the system: this runs for every file of every container.
 
     Raises:
         UsageError: It is of a kind that no build context can carry.
         PipelineError: It cannot be read.
     """
     try:
-        mode = path.lstat().st_mode
+        status = os.lstat(path)
+        mode = status.st_mode
         if stat.S_ISLNK(mode):
-            return FileInput("link", hashlib.sha256(os.fsencode(path.readlink())).hexdigest())
+            return FileInput("link", hashlib.sha256(os.fsencode(Path(path).readlink())).hexdigest())
         if is_special(mode):
             raise UsageError(
                 "a socket, pipe or device cannot be part of a build context",
                 where=str(path),
                 mend=f"Remove it, or name it in {IGNORE_FILE}.",
             )
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        with open(path, "rb", buffering=0) as content:  # noqa: PTH123 - half the time of Path.open
+            small = status.st_size <= IN_MEMORY
+            digest = hashlib.sha256(content.read()) if small else hashlib.file_digest(content, "sha256")
     except OSError as error:
         raise _unreadable(error) from None
-    return FileInput("executable" if mode & stat.S_IXUSR else "file", digest)
+    return FileInput("executable" if mode & stat.S_IXUSR else "file", digest.hexdigest())
 
 
 def _unreadable(error: OSError) -> PipelineError:

@@ -94,6 +94,8 @@ class EcrRegistry:
 
     def published(self, names: Sequence[str]) -> Mapping[str, Published]:
         """One request for all repositories, then one for the images of each."""
+        if not names:
+            return {}
         with _asking("the registry"), ThreadPoolExecutor(AT_ONCE) as threads:
             uris = self._uris([self._repository(name) for name in names])
             return dict(zip(names, threads.map(lambda name: self._published(name, uris), names), strict=True))

@@ -1,6 +1,7 @@
 """From a folder of containers and a registry to a plan: the requests that takes, and no others."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,8 +82,11 @@ def survey(folder: Path, registry: Registry) -> Survey:
         PipelineError: A file cannot be read, or the registry does not answer.
     """
     containers = discover(folder)
-    inputs = all_inputs(containers)
-    published = dict(registry.published(list(inputs))) if inputs else {}
+    with ThreadPoolExecutor(1) as thread:
+        # The registry is asked while the files are read.
+        asked = thread.submit(registry.published, [container.name for container in containers])
+        inputs = all_inputs(containers)
+        published = dict(asked.result())
     for name in missing(inputs, published):
         published[name] = replace(published[name], recorded=registry.recorded(name, published[name]))
     return Survey(containers, inputs, published, make_plan(inputs, published))
