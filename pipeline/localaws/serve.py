@@ -22,7 +22,9 @@ from pipeline.localaws.codepipeline.service import CodePipeline
 from pipeline.localaws.ecr.reference import image_reference
 from pipeline.localaws.ecr.service import Ecr
 from pipeline.localaws.ecs.service import Ecs
+from pipeline.localaws.eks.service import Eks
 from pipeline.localaws.events import EventBus
+from pipeline.localaws.glue.service import Glue
 from pipeline.localaws.instance import Address, Instance, code_digest
 from pipeline.localaws.left_over import ENGINE
 from pipeline.localaws.machine.engine import Engine
@@ -51,6 +53,8 @@ def compose(region: LocalRegion, engine: Engine) -> LocalAws:
         CodePipeline(region, repositories.archive, bus.emit),
         ecr,
         Ecs(region, lambda: engine.client, lambda uri: image_reference(uri, region)),
+        Eks(region),
+        Glue(region, Path(sys.executable)),
         Mwaa(region),
     ]
     return LocalAws(region, services, {**ecr.mounts, PREFIX: GitHttp(region, repositories)})

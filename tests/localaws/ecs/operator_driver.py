@@ -1,4 +1,4 @@
-"""Runs one task of the DAG helper as Airflow does, without its database: in the environment where Airflow is.
+"""Runs one task as Airflow does, without its database: in the environment where Airflow is.
 
     python operator_driver.py SCENARIO.json
 
@@ -6,6 +6,7 @@ Worker, triggerer and worker again, each with a fresh operator as in Airflow. Pr
 """
 
 import asyncio
+import importlib.util
 import json
 import logging
 import sys
@@ -21,6 +22,17 @@ report: dict[str, Any] = {"xcom": {}, "deferred": False, "error": None, "result"
 
 
 def operator() -> Any:
+    """The task of a DAG file with some attributes rendered, or one of the helper's."""
+    if path := scenario.get("dag_file"):
+        spec = importlib.util.spec_from_file_location("example", path)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        task = module.dag.get_task(scenario["task"])
+        for name, value in scenario["rendered"].items():
+            setattr(task, name, value)
+        return task
     from fargate import fargate_task, read_release  # type: ignore[import-not-found]  # noqa: PLC0415 - on PYTHONPATH
 
     return fargate_task(

@@ -1,0 +1,1 @@
+"""EKS: no Kubernetes runs here, so nothing pretends that one does."""
