@@ -6,6 +6,7 @@ import sys
 import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import click
@@ -23,6 +24,8 @@ from pipeline.localaws.mwaa import records
 FOLDER = Path(".local")  # of the local AWS, as in pipeline/local.py
 _STYLES = {"success": "good", "failed": "bad", "upstream_failed": "bad", "up_for_retry": "bad"}
 _LINES_OF_A_FAILURE = 15
+_LOOKS_AT_A_LOG = 8
+_LAST_OF_A_TASK = "::endgroup::"
 
 _environment = click.option(
     "--environment", "-e", metavar="NAME", help="Which environment's Airflow; by default the first of cdk.json."
@@ -142,5 +145,11 @@ def _conf(text: str) -> dict[str, Any]:
 def _show_failure(environment: LocalEnvironment, dag: str, run_id: str, task: runs.Task) -> None:
     stream = f"dag_id={dag}/run_id={run_id}/task_id={task.id.partition('[')[0]}/"
     out.print(f"\n[bad]{escape(task.id)}[/] failed:")
-    for line in airflow_logs.lines(environment, "tasks", stream, _LINES_OF_A_FAILURE):
+    lines: list[str] = []
+    for _ in range(_LOOKS_AT_A_LOG):
+        lines = airflow_logs.lines(environment, "tasks", stream, _LINES_OF_A_FAILURE)
+        if lines and lines[-1].endswith(_LAST_OF_A_TASK):
+            break
+        sleep(1)  # a task's last lines reach CloudWatch some seconds after it ended
+    for line in lines:
         click.echo(f"  {line}")

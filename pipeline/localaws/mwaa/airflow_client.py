@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 _API: Final = "/api/v2"
 SECONDS: Final = 10.0  # for one request (MWAA user guide, access-mwaa-apache-airflow-rest-api)
+_WARMING: Final = 120.0
 _COMPONENTS: Final = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 _UNAUTHORIZED: Final = 401
 
@@ -63,6 +64,17 @@ class AirflowClient:
         answer = self._request("GET", f"{_API}/monitor/health", None, {})
         return answer.document if isinstance(answer.document, dict) else {}
 
+    def warm_up(self) -> None:
+        """Let the API server build the interface that tasks use.
+
+        It does so with the first request, for seconds in which it answers nobody: a task's first sign of life then
+        fails, and so does whoever asks the REST API meanwhile (cadwyn, `_cadwyn_initialize`).
+
+        Raises:
+            AirflowSilentError: It does not answer.
+        """
+        self._request("GET", "/execution/health", None, {}, _WARMING)
+
     def call(self, method: str, path: str, query: Mapping[str, Any], body: Any = None) -> Answer:
         """Call the REST API; `path` is below /api/v2.
 
@@ -91,8 +103,10 @@ class AirflowClient:
                 self._token = str(answer.document["access_token"])
             return self._token
 
-    def _request(self, method: str, target: str, body: Any, headers: Mapping[str, str]) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=SECONDS)
+    def _request(
+        self, method: str, target: str, body: Any, headers: Mapping[str, str], seconds: float = SECONDS
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)
         content = None if body is None else json.dumps(body)
         kind = {} if body is None else {"Content-Type": "application/json"}
         try:

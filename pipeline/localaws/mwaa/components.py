@@ -29,6 +29,13 @@ _PAUSES: Final = (0.0, 5.0, 15.0, 60.0)  # seconds before a component is started
 _QUIET: Final = 300.0  # a component that lived this long starts with a clean record
 
 
+def end_left_over(folder: Path) -> None:
+    """End the Airflows of a server that was killed; `folder` is that of the local AWS."""
+    for record in sorted(folder.glob(f"mwaa/*/processes/{_RECORD}")):
+        count = Sessions(record).end(GRACE)
+        log.info("ended %d processes of the Airflow of %s", count, record.parents[1].name)
+
+
 @dataclass
 class _Component:
     process: "subprocess.Popen[bytes]"

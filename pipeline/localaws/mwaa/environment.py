@@ -75,6 +75,7 @@ class Environment:
         self._client = AirflowClient(record.port)
         self._running: tuple[Prepared, dict[str, str]] | None = None
         self._started = datetime.now(UTC)
+        self._warm = False  # whether the API server has built all it builds with the first request
         self._thread = threading.Thread(target=self._live, name=f"mwaa {name}", daemon=True)
 
     @property
@@ -251,7 +252,7 @@ class Environment:
             prepared.installation.new_database(database, variables)
         (self._home / "dags").mkdir(exist_ok=True)
         self._dags.copy(bucket_of(environment), environment["DagS3Path"])
-        self._started = datetime.now(UTC)
+        self._started, self._warm = datetime.now(UTC), False
         records.write_variables(self._folder, variables)
         self._components.start(prepared.installation.airflow, variables)
         self._wait_until_healthy()
@@ -270,6 +271,10 @@ class Environment:
 
     def _problems(self) -> tuple[str, ...]:
         try:
+            if not self._warm:
+                self._client.health()  # it listens
+                self._client.warm_up()
+                self._warm = True
             return sick(self._client.health(), self._started)
         except AirflowSilentError as error:
             return (str(error),)
@@ -282,7 +287,7 @@ class Environment:
         down = self._components.look_after()
         status = document["Status"]
         if down and status in ("AVAILABLE", "UPDATE_FAILED"):
-            self._started = datetime.now(UTC)
+            self._started, self._warm = datetime.now(UTC), False
             self.describe(Status="UNAVAILABLE")
         elif status == "UNAVAILABLE" and not down and not self._problems():
             self.describe(Status="AVAILABLE")

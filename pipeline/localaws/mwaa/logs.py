@@ -2,12 +2,13 @@
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +22,10 @@ _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _EVENT_BYTES: Final = 200_000  # a longer line is cut; the API's limit is 256 kB
 _BATCH_EVENTS, _BATCH_BYTES = 1_000, 700_000  # in one PutLogEvents; the API's limits are 10,000 and 1 MB
 _READ_BYTES: Final = 2_000_000  # of one file in one round
+# A run's folder and a day's of the DAG processor: how many of the newest are looked at in each round, for a task that
+# runs for hours among others' short runs is found when all are.
+_NEWEST: Final = 10
+_ALL_EVERY: Final = 60.0  # seconds
 _CONSOLE: Final = re.compile(r"^(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \[(?P<level>\w+)\s*\]")
 # Component of the logging configuration and name of the stream, for what each process prints.
 _PROCESSES: Final = {
@@ -82,6 +87,15 @@ def stream_of(path: Path) -> tuple[str, str] | None:
     return None
 
 
+def _newest(folder: Path, most: int | None) -> list[Path]:
+    """The folders in a folder, the last changed first. Links are none: "latest" is one to a day that is there too."""
+    try:
+        found = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        return [Path(entry) for entry in sorted(found, key=lambda entry: -entry.stat().st_mtime)[:most]]
+    except FileNotFoundError:
+        return []
+
+
 class Logs:
     """The logs of one environment.
 
@@ -101,6 +115,7 @@ class Logs:
         self._streams: set[tuple[str, str]] = set()
         self._latest: dict[tuple[str, str], int] = {}
         self._environment: Mapping[str, Any] = {}
+        self._all_seen = 0.0
 
     def configure(self, environment: Mapping[str, Any]) -> None:
         """Log as the environment says; makes the groups of what is enabled."""
@@ -128,8 +143,13 @@ class Logs:
                 self._ship(path, *target)
 
     def _written(self) -> Iterator[Path]:
-        # "latest" is a link to the newest day of the DAG processor's logs
-        return (path for path in self._tasks.rglob("*.log") if "latest" not in path.parts)
+        """The files that may have grown: of the newest folders always, of all now and then."""
+        everything = monotonic() - self._all_seen > _ALL_EVERY
+        if everything:
+            self._all_seen = monotonic()
+        for part in _newest(self._tasks, None):
+            for folder in _newest(part, None if everything else _NEWEST):
+                yield from folder.rglob("*.log")
 
     def _ship(self, path: Path, component: str, stream: str) -> None:
         level = log_level(self._environment, component)

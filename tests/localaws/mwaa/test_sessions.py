@@ -3,6 +3,7 @@ import subprocess
 from pathlib import Path
 
 from pipeline.localaws.machine.processes import started_at
+from pipeline.localaws.mwaa.components import end_left_over
 from pipeline.localaws.mwaa.sessions import Sessions, title_of
 from tests.localaws.mwaa.world import until
 
@@ -20,6 +21,14 @@ def test_what_a_killed_server_left_is_ended_by_its_record(tmp_path: Path) -> Non
     assert left.end(2) == 3
     leader.wait()
     assert not (tmp_path / "sessions.json").exists()
+
+
+def test_what_a_killed_server_left_is_ended_without_a_new_one(tmp_path: Path) -> None:
+    leader = shell("sleep 300")
+    Sessions(tmp_path / "mwaa" / "dev" / "processes" / "sessions.json").add(leader.pid)
+    end_left_over(tmp_path)
+    assert leader.wait(1) != 0
+    end_left_over(tmp_path)
 
 
 def test_a_session_whose_leader_died_still_belongs_to_it(tmp_path: Path) -> None:
