@@ -31,8 +31,20 @@ _EXPLAINED = {
     "NoSuchBucket": ("the bucket does not exist", "Deploy the environment's stacks first."),
     "AccessDenied": ("S3 denies access", "The release role needs the actions README.md lists under Releases."),
     "PermanentRedirect": ("the bucket is in another region", "Correct the environment's region in cdk.json."),
+    "AuthorizationHeaderMalformed": (
+        "the bucket is in another region",
+        "Correct the environment's region in cdk.json.",
+    ),
     "KMS.DisabledException": ("the bucket's KMS key is disabled", "Enable the key, or change the bucket's encryption."),
+    "InvalidAccessKeyId": ("AWS does not know these credentials", "Sign in again."),
+    "SignatureDoesNotMatch": ("the secret key does not belong to the access key", "Sign in again."),
+    "ExpiredToken": ("the credentials have expired", "Sign in again, and run the command again."),
+    "RequestTimeTooSkewed": ("this machine's clock is wrong by more than 15 minutes", "Set the clock."),
 }
+_KMS_DENIED = (
+    "the bucket's KMS key denies access",
+    "The release role needs kms:GenerateDataKey and kms:Decrypt on the key, and the key's policy must allow it.",
+)
 
 
 class S3Bucket:
@@ -217,6 +229,8 @@ class S3Bucket:
             yield
         except ClientError as error:
             what, mend = _EXPLAINED.get(_code(error), ("S3 refused", ""))
+            if _code(error) == "AccessDenied" and "kms:" in str(error):
+                what, mend = _KMS_DENIED
             raise PipelineError(f"{what}: {error}", where=where, mend=mend) from None
         except BotoCoreError as error:
             raise PipelineError(f"S3 cannot be reached: {error}", where=where) from None

@@ -1,15 +1,85 @@
-"""In-memory twins of the ports of MWAA and Airflow."""
+"""In-memory twins of the ports: the bucket, MWAA, Airflow."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO
 
 from pipeline.release.airflow import AirflowAnswerError
+from pipeline.release.bucket import ABSENT, ConflictError, Listed, Stored, Written
 from pipeline.release.mwaa import Replacement, State
 from pipeline.release.record import PartName
 
 EPOCH = datetime(2026, 11, 7, tzinfo=UTC)
+
+
+@dataclass
+class FakeBucket:
+    """A versioned bucket that enforces conditions, as S3 does; it notes what was written, in order."""
+
+    name: str = "fake"
+    requests: int = 0
+    written: list[str] = field(default_factory=list)
+    _versions: dict[str, list[bytes | None]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def keeps_versions(self) -> bool:
+        self.requests += 1
+        return True
+
+    def listing(self, prefix: str) -> dict[str, Listed]:
+        found = {
+            key: Listed(_etag(content), len(content))
+            for key, versions in sorted(self._versions.items())
+            if key.startswith(prefix) and (content := versions[-1]) is not None
+        }
+        self.requests += max(1, -(-len(found) // 1000))
+        return found
+
+    def get(self, key: str, version: str | None = None) -> Stored | None:
+        self.requests += 1
+        content = self._versions.get(key, [None])[-1 if version is None else int(version)]
+        return None if content is None else Stored(content, _etag(content), EPOCH, EPOCH)
+
+    def head(self, key: str) -> Written | None:
+        self.requests += 1
+        content = self._versions.get(key, [None])[-1]
+        return None if content is None else Written(_etag(content), str(len(self._versions[key]) - 1))
+
+    def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = None) -> Written:
+        body = content if isinstance(content, bytes) else content.read()
+        assert hashlib.sha256(body).hexdigest() == sha256
+        return self._write(key, body, expected)
+
+    def copy(self, key: str, version: str, *, expected: str | None = None) -> Written:
+        return self._write(key, self._versions[key][int(version)], expected)
+
+    def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
+        self.requests += -(-len(keys) // 1000)
+        for key in sorted(keys):
+            self._check(key, (expected or {}).get(key))
+            self._versions[key].append(None)
+            self.written.append(key)
+
+    def _write(self, key: str, content: bytes | None, expected: str | None) -> Written:
+        assert content is not None
+        with self._lock:
+            self.requests += 1
+            self._check(key, expected)
+            self._versions.setdefault(key, []).append(content)
+            self.written.append(key)
+            return Written(_etag(content), str(len(self._versions[key]) - 1))
+
+    def _check(self, key: str, expected: str | None) -> None:
+        now = self._versions.get(key, [None])[-1]
+        if expected is not None and expected != (ABSENT if now is None else _etag(now)):
+            raise ConflictError(f"{key} is not as expected")
+
+
+def _etag(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 @dataclass

@@ -159,15 +159,31 @@ def test_versions_are_noticed(bucket: S3Bucket) -> None:
     [
         ("AccessDenied", 403, "S3 denies access"),
         ("KMS.DisabledException", 400, "KMS key is disabled"),
-        ("InvalidAccessKeyId", 403, "InvalidAccessKeyId"),
+        ("InvalidAccessKeyId", 403, "AWS does not know these credentials"),
+        ("SignatureDoesNotMatch", 403, "the secret key does not belong"),
+        ("ExpiredToken", 400, "the credentials have expired"),
+        ("RequestTimeTooSkewed", 403, "this machine's clock is wrong"),
+        ("PermanentRedirect", 301, "the bucket is in another region"),
+        ("AuthorizationHeaderMalformed", 400, "the bucket is in another region"),
+        ("Strange", 400, "S3 refused: .*Strange"),
     ],
 )
 def test_what_s3_refuses_is_explained(aws: Aws, bucket: S3Bucket, code: str, status: int, said: str) -> None:
     body = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
-    aws.before = lambda _: Response(body, status=status, content_type="application/xml")
+    answer = Response(body, status=status, content_type="application/xml")
+    aws.before = lambda sent: answer if sent.method == "PUT" else None
     with pytest.raises(PipelineError, match=said) as error:
         put(bucket, "k", b"x")
     assert error.value.where == f"s3://{bucket.name}/k"
+
+
+def test_a_key_that_denies_is_told_from_a_bucket_that_denies(aws: Aws, bucket: S3Bucket) -> None:
+    message = "User is not authorized to perform: kms:GenerateDataKey on resource"
+    body = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+    aws.before = lambda _: Response(body, status=403, content_type="application/xml")
+    with pytest.raises(PipelineError, match="the bucket's KMS key denies access") as error:
+        put(bucket, "k", b"x")
+    assert "kms:GenerateDataKey" in error.value.mend
 
 
 def test_a_bucket_that_does_not_exist_is_named(aws: Aws) -> None:

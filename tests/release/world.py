@@ -6,10 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline.release import deploy, situation
+from pipeline.release.bucket import Bucket
 from pipeline.release.deploy import Origin
 from pipeline.release.execution import Environment
 from pipeline.release.record import ReleaseRecord
-from pipeline.release.s3 import S3Bucket
 from pipeline.release.tree import gather
 from pipeline.release.verify import Patience
 from tests.release.fakes import FakeAirflow, FakeMwaa
@@ -23,7 +23,7 @@ class World:
     """A project, its bucket, its MWAA, and an Airflow that sees the bucket."""
 
     folder: Path
-    bucket: S3Bucket
+    bucket: Bucket
     mwaa: FakeMwaa = field(default_factory=FakeMwaa)
     airflow: FakeAirflow | None = None
     keep: tuple[str, ...] = ()
