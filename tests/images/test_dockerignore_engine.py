@@ -8,9 +8,10 @@ case is made.
 import io
 import os
 import random
-import shutil
 import tarfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from pipeline.localaws.machine.engine import Engine
 from pipeline.process import run
 from tests.images.folders import write
 
-CASES = 100
+CASES = 300
+AT_ONCE = 4
 NAMES = ("a", "b", "ab", "a.md", "B", "docs", ".git", "a+b", "{q}", "x y", "é", "#h")
 PATTERNS = ("*", "**", "a*", "*.md", "[ab]", "[^a]?*", "**b", "{*", r"\#h", *NAMES)
 
@@ -73,20 +75,32 @@ def received(command: str, engine: Engine, context: Path) -> set[str]:
         engine.client.images.remove(image, force=True)
 
 
+@dataclass(frozen=True)
+class Case:
+    files: dict[str, str]
+    ignore: str
+
+
+def cases() -> list[Case]:
+    chance = random.Random(20)  # noqa: S311 - the same cases in each run
+    return [Case(tree(chance), ignore_file(chance)) for _ in range(CASES)]
+
+
 @pytest.mark.docker
 def test_the_engine_receives_exactly_the_files_we_count(
     tmp_path: Path, docker_engine: Engine, classic_client: str
 ) -> None:
-    chance = random.Random(20)  # noqa: S311 - the same cases in each run
-    partly = 0
-    for _ in range(CASES):
-        shutil.rmtree(tmp_path / "context", ignore_errors=True)
-        files, ignore = tree(chance), ignore_file(chance)
-        context = write(tmp_path / "context", {**files, "Dockerfile": "FROM scratch\nCOPY . /context/\n", "keep": ""})
+    def partly(number: int, case: Case) -> bool:
+        """Compare; whether some files are left out and some are not, so that the case means something."""
+        dockerfile = "FROM scratch\nCOPY . /context/\n"
         # A context without a file cannot be copied: one always stays.
-        text = f"{ignore}!keep\n{IGNORE_FILE}\nDockerfile\n"
-        write(context, {IGNORE_FILE: text})
+        text = f"{case.ignore}!keep\n{IGNORE_FILE}\nDockerfile\n"
+        files = {**case.files, "Dockerfile": dockerfile, "keep": "", IGNORE_FILE: text}
+        context = write(tmp_path / str(number), files)
         ours = {path for path, _ in sent_files(context, parse(text))}
-        assert received(classic_client, docker_engine, context) == ours, (text, sorted(files))
-        partly += 1 < len(ours) < len(files) + 1
-    assert partly > CASES / 4  # the cases mean something
+        assert received(classic_client, docker_engine, context) == ours, (text, sorted(case.files))
+        return 1 < len(ours) < len(case.files) + 1
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        meaningful = list(threads.map(partly, range(CASES), cases()))
+    assert sum(meaningful) > CASES / 4
