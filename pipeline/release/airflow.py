@@ -1,6 +1,7 @@
 """The running Airflow's REST API: the port, and MWAA's InvokeRestApi as adapter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from time import sleep
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import boto3
 
 LONGEST_PATH = 64  # characters of InvokeRestApi's Path (API model)
+_AGAIN_AFTER = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds
+_SERVER_ERROR = 500
 _PAGE = 100  # Airflow's default maximum_page_limit
 
 
@@ -48,12 +51,23 @@ class Airflow(Protocol):
 class MwaaAirflow:
     """Airflow's REST API through MWAA, with AWS credentials. MWAA puts `/api/v2` before the path."""
 
-    def __init__(self, session: "boto3.Session", environment: str) -> None:
+    def __init__(self, session: "boto3.Session", environment: str, *, pause: Callable[[float], None] = sleep) -> None:
         self._name = environment
+        self._pause = pause
         self._mwaa = session.client("mwaa")
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        """The JSON document at a path; see `Airflow`."""
+        """The JSON document at a path; see `Airflow`.
+
+        A web server that is busy, or restarts because its workers were replaced, is asked again.
+        """
+        for seconds in _AGAIN_AFTER:
+            try:
+                return self._ask("GET", path, QueryParameters=dict(query or {}))
+            except AirflowAnswerError as error:
+                if error.status < _SERVER_ERROR:
+                    raise
+                self._pause(seconds)
         return self._ask("GET", path, QueryParameters=dict(query or {}))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:

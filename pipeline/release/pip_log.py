@@ -16,20 +16,23 @@ def problems(lines: Iterable[str]) -> tuple[str, ...]:
 
     | the log has                              | verdict                             |
     | ---------------------------------------- | ----------------------------------- |
-    | MWAA's own line that pip failed          | failed: pip's errors before it      |
+    | MWAA's own line that pip failed          | failed: pip's errors, or last lines |
     | an error of pip's, and no such line      | failed: MWAA ended pip in its midst |
     | only pip's remark on its resolver        | installed                           |
     | neither                                  | installed                           |
     """
     told: list[str] = []
+    said: list[str] = []
     failed = False
     for line in lines:
         if _FAILED.search(line):
             failed = True
-            continue
-        found = _ERROR.search(line)
-        if found and _REMARK not in line and found[1].strip() not in told:
-            told.append(found[1].strip())
+        elif _REMARK not in line and line.strip():
+            if not failed:
+                said.append(line.strip())
+            found = _ERROR.search(line)
+            if found and found[1].strip() not in told:
+                told.append(found[1].strip())
     if told:
         return tuple(told[-_TOLD:])
-    return ("pip ended with an error and named none",) if failed else ()
+    return tuple(said[-_TOLD:]) or ("pip ended with an error and named none",) if failed else ()

@@ -138,14 +138,37 @@ def test_an_error_of_airflow_s_is_told_apart() -> None:
     assert error.value.status == 404
 
 
-class Answering:
-    """A session whose MWAA raises what botocore makes of Airflow's own errors."""
+@pytest.mark.parametrize(("failures", "answered"), [(1, True), (5, True), (6, False)])
+def test_an_airflow_that_is_busy_is_asked_again(failures: int, answered: bool) -> None:
+    busy = Answering({"Error": {"Code": "RestApiServerException"}, "RestApiStatusCode": 502}, failures)
+    pauses: list[float] = []
+    airflow = MwaaAirflow(busy, "etl-dev", pause=pauses.append)  # type: ignore[arg-type]
+    if answered:
+        assert airflow.get("/dags") == {"dags": []}
+        assert len(pauses) == failures
+    else:
+        with pytest.raises(AirflowAnswerError, match="502"):
+            airflow.get("/dags")
 
-    def __init__(self, response: dict[str, Any]) -> None:
+
+def test_what_was_asked_to_be_made_is_not_asked_for_twice() -> None:
+    busy = Answering({"Error": {"Code": "RestApiServerException"}, "RestApiStatusCode": 502}, 1)
+    with pytest.raises(AirflowAnswerError, match="502"):
+        MwaaAirflow(busy, "etl-dev").post("/dags/a/dagRuns", {})  # type: ignore[arg-type]
+
+
+class Answering:
+    """A session whose MWAA raises what botocore makes of Airflow's own errors, so many times."""
+
+    def __init__(self, response: dict[str, Any], times: int = 1) -> None:
         self._response = response
+        self._times = times
 
     def client(self, _: str) -> "Answering":
         return self
 
-    def invoke_rest_api(self, **_: Any) -> None:
+    def invoke_rest_api(self, **_: Any) -> dict[str, Any]:
+        if self._times == 0:
+            return {"RestApiStatusCode": 200, "RestApiResponse": {"dags": []}}
+        self._times -= 1
         raise ClientError(self._response, "InvokeRestApi")  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ REMARK = "ERROR: pip's dependency resolver does not currently take into account 
         (["Collecting x", MISSING, MWAA], (MISSING[7:],)),
         ([CONFLICT, CONFLICT, MISSING, MWAA], (CONFLICT[7:], MISSING[7:])),
         ([CONFLICT], (CONFLICT[7:],)),
+        (["because boto3==1.0.0 conflicts", "", MWAA, "Starting"], ("because boto3==1.0.0 conflicts",)),
         ([MWAA], ("pip ended with an error and named none",)),
         ([REMARK, MWAA], ("pip ended with an error and named none",)),
         (
