@@ -1,6 +1,8 @@
 """How the command reaches AWS: sessions and roles. The endpoint comes from the environment, as for any AWS client."""
 
 import boto3
+import botocore.session
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
@@ -12,7 +14,7 @@ def session(region: str) -> boto3.Session:
 
 
 def assume(role_arn: str, name: str, region: str) -> boto3.Session:
-    """A session in a role, for the role's default hour.
+    """A session in a role that is taken anew before it ends: a graceful release outlasts a role's one hour.
 
     Args:
         role_arn: The role.
@@ -22,27 +24,35 @@ def assume(role_arn: str, name: str, region: str) -> boto3.Session:
     Raises:
         PipelineError: The role does not exist or may not be assumed.
     """
+    own = session(region)
+    source = own.get_credentials()
+    if source is None:
+        raise PipelineError("there are no AWS credentials", mend='Sign in, or: eval "$(pipeline local env)"')
+    taken = botocore.session.get_session()
     try:
-        answer = session(region).client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name)
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=own.client,
+            source_credentials=source,
+            role_arn=role_arn,
+            extra_args={"RoleSessionName": name},
+        )
+        credentials = DeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method="assume-role")
+        credentials.get_frozen_credentials()  # now, while a refusal can be told with the role's name
     except (ClientError, BotoCoreError) as error:
         raise PipelineError(
             f"cannot assume the role: {error}",
             where=role_arn,
-            mend="Is the environment deployed, and are you allowed to assume its release role?",
+            mend="Is the environment deployed, and are you allowed to take this role (`releasers` in cdk.json)?",
         ) from None
-    key = answer["Credentials"]
-    return boto3.Session(
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
-        aws_session_token=key["SessionToken"],
-        region_name=region,
-    )
+    # botocore has no public way to give a session credentials that renew themselves; its own resolvers do this too.
+    taken._credentials = credentials  # type: ignore[attr-defined]  # noqa: SLF001
+    return boto3.Session(botocore_session=taken, region_name=region)
 
 
 def account(of: boto3.Session) -> str:
     """The account a session's credentials belong to."""
     try:
-        return of.client("sts").get_caller_identity()["Account"]
+        return str(of.client("sts").get_caller_identity()["Account"])
     except (ClientError, BotoCoreError) as error:
         raise PipelineError(
             f"AWS does not know who is calling: {error}",

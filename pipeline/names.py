@@ -35,6 +35,11 @@ def release_role(settings: Settings, environment: str, account: str) -> str:
     return f"arn:aws:iam::{account}:role/{settings.name}-{environment}-release"
 
 
+def reader_role(settings: Settings, environment: str, account: str) -> str:
+    """ARN of the role, in the environment's account, that sees what a release would change and changes nothing."""
+    return f"arn:aws:iam::{account}:role/{settings.name}-{environment}-reader"
+
+
 class Outputs:
     """Keys of the stack outputs that the release step reads."""
 

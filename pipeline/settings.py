@@ -14,6 +14,7 @@ SETTINGS_FILE = "cdk.json"
 # Names become parts of stack, role, bucket and repository names; the strictest of those (ECR, S3) decides.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
 Account = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
+RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 AirflowClass = Literal["mw1.micro", "mw1.small", "mw1.medium", "mw1.large", "mw1.xlarge", "mw1.2xlarge"]
 
@@ -75,6 +76,7 @@ class Environment(_Settings):
     account: Account | None = None
     region: Region | None = None
     approval: bool = False
+    releasers: tuple[RoleArn, ...] = ()  # who, beside the pipeline, may sync and roll back from a machine of their own
     airflow_class: AirflowClass = "mw1.small"
     min_workers: Annotated[int, Field(ge=1)] = 1
     max_workers: Annotated[int, Field(ge=1)] = 2

@@ -12,7 +12,8 @@ from constructs import Construct
 from pipeline import names
 from pipeline.images.containers import Container
 from pipeline.infra import access
-from pipeline.infra.airflow_rights import Surroundings, execution_rights, release_rights
+from pipeline.infra.access import Right
+from pipeline.infra.airflow_rights import Surroundings, execution_rights, reader_rights, release_rights
 from pipeline.infra.place import Place
 from pipeline.infra.storage import private_bucket
 from pipeline.settings import Settings
@@ -63,29 +64,49 @@ class AirflowStack(Stack):
             description=f"Airflow of {names.airflow_environment(settings, environment)}",
         )
         airflow = _environment(self, settings, environment, vpc=vpc, bucket=bucket, execution_role=execution_role)
-        self._release_role(settings, environment, pipeline, around, execution_role)
+        self._role_for_steps(
+            "ReleaseRole",
+            names.release_role(settings, environment, self.account),
+            release_rights(around, execution_role.role_arn),
+            takers=[_step_role(settings, pipeline, f"sync-{environment}")],
+            around=around,
+        )
+        self._role_for_steps(
+            "ReaderRole",
+            names.reader_role(settings, environment, self.account),
+            reader_rights(around),
+            takers=[_step_role(settings, pipeline, f"dossier-{environment}")],
+            around=around,
+        )
         self._output(names.Outputs.BUCKET, bucket.bucket_name)
         self._output(names.Outputs.AIRFLOW_ENVIRONMENT, airflow.ref)
 
     def _output(self, key: str, value: str) -> None:
         CfnOutput(self, f"Output{key}", value=value).override_logical_id(key)
 
-    def _release_role(
-        self, settings: Settings, environment: str, pipeline: Place, around: Surroundings, execution_role: iam.Role
+    def _role_for_steps(
+        self, construct: str, arn: str, rights: Sequence[Right], *, takers: Sequence[str], around: Surroundings
     ) -> None:
-        """The role that publishes; only the pipeline's sync step for this environment may take it."""
-        sync_role = f"arn:aws:iam::{pipeline.account}:role/{settings.name}-sync-{environment}"
+        """A role that a step of the pipeline takes here, and whoever the settings let release by hand."""
+        allowed = sorted({*takers, *around.settings.environment(around.environment).releasers})
+        accounts = sorted({taker.split(":")[4] for taker in allowed})
+        trusted = [
+            # By account and condition: a trust policy that names a role breaks when that role is made anew.
+            iam.AccountPrincipal(account).with_conditions({"ArnEquals": {"aws:PrincipalArn": allowed}})
+            for account in accounts
+        ]
         access.role(
             self,
-            "ReleaseRole",
-            release_rights(around, execution_role.role_arn),
-            # By account and condition: a trust policy that names a role breaks when that role is made anew.
-            trusted=iam.AccountPrincipal(pipeline.account).with_conditions(
-                {"ArnEquals": {"aws:PrincipalArn": sync_role}}
-            ),
-            description=f"Publishes releases to {names.airflow_environment(settings, environment)}",
-            role_name=names.release_role(settings, environment, self.account).rpartition("/")[2],
+            construct,
+            rights,
+            trusted=trusted[0] if len(trusted) == 1 else iam.CompositePrincipal(*trusted),
+            description=f"For releases to {around.airflow}: {construct}",
+            role_name=arn.rpartition("/")[2],
         )
+
+
+def _step_role(settings: Settings, pipeline: Place, step: str) -> str:
+    return f"arn:aws:iam::{pipeline.account}:role/{settings.name}-{step}"
 
 
 def _environment(

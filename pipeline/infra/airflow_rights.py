@@ -132,6 +132,13 @@ def _task_rights(around: Surroundings) -> tuple[Right, ...]:
             why_so_wide="Any revision of these families: a release pins the one its DAGs were tested with.",
         ),
         Right(("ecs:DescribeTasks", "ecs:StopTask"), (running,), why_so_wide="Tasks get their ids when they start."),
+        # A task that Airflow starts again looks for the container that its last attempt left running.
+        Right(
+            ("ecs:ListTasks",),
+            ("*",),
+            conditions={"ArnEquals": {"ecs:cluster": cluster}},
+            why_so_wide="ECS lists by container instance, of which Fargate has none; the condition names the cluster.",
+        ),
         Right(
             ("ecs:TagResource",),
             (running,),
@@ -152,29 +159,43 @@ def _task_rights(around: Surroundings) -> tuple[Right, ...]:
     )
 
 
-def release_rights(around: Surroundings, execution_role: str) -> tuple[Right, ...]:
-    """What the release step may do in an environment."""
+def reader_rights(around: Surroundings) -> tuple[Right, ...]:
+    """What it takes to see how an environment stands and what a release would change in it."""
     stacks = [names.stack(around.settings, around.environment, part) for part in ("tasks", "airflow")]
     return (
         Right(
-            ("s3:DeleteObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+            ("s3:GetObject", "s3:GetObjectVersion"),
             (f"{around.bucket}/*",),
             why_so_wide="DAGs, plugins, requirements and release records: the bucket holds nothing else.",
         ),
         Right(
-            (
-                "s3:GetBucketLocation",
-                "s3:GetBucketVersioning",
-                "s3:GetEncryptionConfiguration",  # UpdateEnvironment asks in the caller's name
-                "s3:ListBucket",
-                "s3:ListBucketVersions",
-            ),
+            ("s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions"),
             (around.bucket,),
         ),
+        Right(("airflow:GetEnvironment",), (around.arn("airflow", f"environment/{around.airflow}"),)),
+        # Airflow's role Viewer: reads DAGs, runs and import errors.
+        Right(("airflow:InvokeRestApi",), (around.arn("airflow", f"role/{around.airflow}/Viewer"),)),
         Right(
-            ("airflow:GetEnvironment", "airflow:UpdateEnvironment"),
-            (around.arn("airflow", f"environment/{around.airflow}"),),
+            ("cloudformation:DescribeStacks",),
+            tuple(around.arn("cloudformation", f"stack/{stack}/*") for stack in stacks),
+            why_so_wide="CloudFormation ends a stack's ARN with an id of its own.",
         ),
+        Right(("ecs:DescribeTaskDefinition",), ("*",), why_so_wide="ECS knows no resource for DescribeTaskDefinition."),
+    )
+
+
+def release_rights(around: Surroundings, execution_role: str) -> tuple[Right, ...]:
+    """What the release step may do in an environment, beside reading."""
+    return (
+        *reader_rights(around),
+        Right(
+            ("s3:DeleteObject", "s3:PutObject"),
+            (f"{around.bucket}/*",),
+            why_so_wide="DAGs, plugins, requirements and release records: the bucket holds nothing else.",
+        ),
+        # UpdateEnvironment asks for the bucket's encryption in the caller's name.
+        Right(("s3:GetEncryptionConfiguration",), (around.bucket,)),
+        Right(("airflow:UpdateEnvironment",), (around.arn("airflow", f"environment/{around.airflow}"),)),
         # Airflow's role User: reads DAGs and import errors, and may ask for a DAG to be parsed again.
         Right(("airflow:InvokeRestApi",), (around.arn("airflow", f"role/{around.airflow}/User"),)),
         Right(
@@ -182,12 +203,6 @@ def release_rights(around: Surroundings, execution_role: str) -> tuple[Right, ..
             (execution_role,),
             conditions={"StringEquals": {"iam:PassedToService": "airflow.amazonaws.com"}},
         ),
-        Right(
-            ("cloudformation:DescribeStacks",),
-            tuple(around.arn("cloudformation", f"stack/{stack}/*") for stack in stacks),
-            why_so_wide="CloudFormation ends a stack's ARN with an id of its own.",
-        ),
-        Right(("ecs:DescribeTaskDefinition",), ("*",), why_so_wide="ECS knows no resource for DescribeTaskDefinition."),
         Right(
             ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"),
             (around.arn("logs", f"log-group:airflow-{around.airflow}-*"),),

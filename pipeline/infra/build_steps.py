@@ -52,8 +52,15 @@ class BuildSteps:
         self._logs: dict[str, logs.LogGroup] = {}
         self._privileged: list[pipelines.CodeBuildStep] = []
 
-    def make(self, step: Step) -> pipelines.CodeBuildStep:
-        """A step with its role, log group and project, all with stable names."""
+    def make(
+        self, step: Step, inputs: Mapping[str, pipelines.IFileSetProducer] | None = None
+    ) -> pipelines.CodeBuildStep:
+        """A step with its role, log group and project, all with stable names.
+
+        Args:
+            step: What it is.
+            inputs: What earlier steps hand on to it: folder, below the source's, → step.
+        """
         spec = buildspec.load(step.buildspec)
         project = self.project(step.name)
         role = access.role(
@@ -67,6 +74,7 @@ class BuildSteps:
         made = pipelines.CodeBuildStep(
             step.name,
             input=self._source,
+            additional_inputs=dict(inputs or {}),
             project_name=project,
             role=role.without_policy_updates(),
             install_commands=list(spec.install),

@@ -109,9 +109,9 @@ class PipelineStack(Stack):
 
     def _test(self, way: pipelines.CodePipeline) -> None:
         """Side by side: an image that nobody references yet harms nobody."""
-        tests = [self._steps.make(step) for step in steps.tests()]
-        self._build_images = self._steps.make(steps.build_images(self._images))
-        way.add_wave("TestAndBuild", pre=[*tests, self._build_images])
+        made = [self._steps.make(step) for step in (*steps.tests(), steps.build_images(self._images))]
+        way.add_wave("TestAndBuild", pre=made)
+        self._evidence = {f"reports/{step.id}": step for step in made if step.primary_output is not None}
 
     def _deploy(
         self,
@@ -125,20 +125,26 @@ class PipelineStack(Stack):
         stage = EnvironmentStage(
             self, self._settings, environment, place=there, registry=self._place, containers=containers, tags=tags
         )
-        sync = self._steps.make(steps.sync(self._settings, environment, there))
-        way.add_stage(stage, pre=self._before(environment), post=[sync])
+        sync = self._steps.make(steps.sync(self._settings, environment, there), self._evidence)
+        way.add_stage(stage, pre=self._before(environment, there), post=[sync])
         self._synced[environment] = sync
 
-    def _before(self, environment: str) -> list[pipelines.Step]:
-        """What must happen before an environment changes: people read what will change, and say yes.
-
-        The dossier's step belongs here, with the approval depending on it.
-        """
+    def _before(self, environment: str, there: Place) -> list[pipelines.Step]:
+        """What must happen before an environment changes: people read what will change, and say yes."""
         if not self._settings.environment(environment).approval:
             return []
+        kept = f"s3://{self._artifacts.bucket.bucket_name}/{names.code_pipeline(self._settings)}/dossiers"
+        dossier = self._steps.make(
+            steps.dossier(self._settings, environment, there, kept=kept, writing=self._artifacts.writing()),
+            self._evidence,
+        )
         facts = [
             f"Release commit {self._source.source_attribute('CommitId')} to {environment}.",
             *(f"{name} runs it as {step.exported_variable('RELEASE')}." for name, step in self._synced.items()),
-            f"Images: {self._build_images.exported_variable('IMAGES')}",
+            dossier.exported_variable("DOSSIER"),
         ]
-        return [pipelines.ManualApprovalStep("approve", comment=" ".join(facts))]
+        link = dossier.exported_variable("DOSSIER_LINK")
+        approval = pipelines.ManualApprovalStep("approve", comment=" ".join(facts), review_url=link)
+        # CDK looks for such references in the comment only; this is how its other steps say where theirs are.
+        approval._discover_referenced_outputs(link)  # noqa: SLF001
+        return [dossier, approval]

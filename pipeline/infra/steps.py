@@ -81,3 +81,22 @@ def sync(settings: Settings, environment: str, place: Place) -> Step:
         rights=[Right(("sts:AssumeRole",), (names.release_role(settings, environment, place.account),))],
         variables={"ENVIRONMENT": environment},
     )
+
+
+def dossier(settings: Settings, environment: str, place: Place, *, kept: str, writing: Sequence[Right]) -> Step:
+    """Tell a release manager what the release would change; it can change nothing itself.
+
+    Args:
+        settings: The project's.
+        environment: The environment's name.
+        place: Where the environment is.
+        kept: Where dossiers are kept, as `s3://BUCKET/PREFIX`.
+        writing: The rights to write there.
+    """
+    return Step(
+        f"dossier-{environment}",
+        "dossier",
+        QUICK,
+        rights=[Right(("sts:AssumeRole",), (names.reader_role(settings, environment, place.account),)), *writing],
+        variables={"ENVIRONMENT": environment, "DOSSIERS": kept},
+    )

@@ -112,7 +112,7 @@ def rollback(
 def releases(environment: str, as_json: bool, limit: int) -> None:
     """List the releases of ENVIRONMENT, newest first."""
     say = Voice(as_json)
-    bucket = connect(environment, verify=False).bucket
+    bucket = connect(environment, verify=False, reads_only=True).bucket
     current = lock.read(bucket).pointer.release
     found = situation.history(bucket, limit)
     for line in show.history_lines(found, current):

@@ -19,7 +19,7 @@ from pipeline.git import Git
 from pipeline.release import deploy
 from pipeline.release.airflow import MwaaAirflow
 from pipeline.release.deploy import Origin
-from pipeline.release.environment import Deployment, find, images, release_session
+from pipeline.release.environment import Deployment, environment_session, find, images
 from pipeline.release.execution import Environment
 from pipeline.release.mwaa import MwaaEnvironment
 from pipeline.release.s3 import S3Bucket
@@ -44,7 +44,7 @@ def gathering() -> Iterator["Future[Tree]"]:
         yield beside.submit(gather, Path.cwd() / "dags")
 
 
-def connect(name: str, *, verify: bool) -> Connection:
+def connect(name: str, *, verify: bool, reads_only: bool = False) -> Connection:
     """Connect to an environment of the project in this folder.
 
     Raises:
@@ -53,7 +53,7 @@ def connect(name: str, *, verify: bool) -> Connection:
     """
     settings = load(Path.cwd())
     options = settings.environment(name)
-    session, account = release_session(settings, name)
+    session, account = environment_session(settings, name, reads_only=reads_only)
     deployment = find(session, settings, name, account)
     bucket = S3Bucket(session, deployment.bucket)
     environment = Environment(

@@ -76,7 +76,7 @@ def diff(
 
 
 def _read(environment: str, tree: Callable[[], Tree]) -> tuple[Prepared, S3Bucket, Airflow]:
-    connection = connect(environment, verify=True)
+    connection = connect(environment, verify=True, reads_only=True)
     deployment, to = connection.deployment, connection.environment
     prepared = deploy.prepare(connection.bucket, tree, deployment, to.keep)
     assert to.airflow is not None  # noqa: S101 - verify=True

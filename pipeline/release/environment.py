@@ -43,8 +43,8 @@ class Deployment:
     log_group: str
 
 
-def release_session(settings: Settings, environment: str) -> "tuple[boto3.Session, str]":
-    """A session in the role that may release to an environment, and the account it is in.
+def environment_session(settings: Settings, environment: str, *, reads_only: bool) -> "tuple[boto3.Session, str]":
+    """A session in the role that may release to an environment, or only look at it, and the account it is in.
 
     Raises:
         UsageError: There is no environment of that name in the settings.
@@ -52,7 +52,8 @@ def release_session(settings: Settings, environment: str) -> "tuple[boto3.Sessio
     """
     region = settings.region_of(environment)
     account = settings.environment(environment).account or settings.account or aws.account(aws.session(region))
-    role = names.release_role(settings, environment, account)
+    role_of = names.reader_role if reads_only else names.release_role
+    role = role_of(settings, environment, account)
     return aws.assume(role, f"release-{environment}", region), account
 
 

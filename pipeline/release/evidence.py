@@ -10,6 +10,7 @@ Folders below are searched too: each step's artifact is unpacked into one of its
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,9 @@ def read_structures(folder: Path) -> Structures | None:
 
 
 def _files(folder: Path, pattern: str) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob(pattern) if path.is_file())
+    # Not rglob: CDK puts each step's artifact here as a link to a folder.
+    found = (Path(root) / name for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    yield from sorted(path for path in found if path.match(pattern))
 
 
 def _tests(path: Path) -> Suite | None:

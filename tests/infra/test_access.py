@@ -13,7 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.images.containers import Container
 from pipeline.infra import declared, nag
 from pipeline.infra.access import Right, explain
-from tests.infra.conftest import OTHER_ACCOUNT, Assembly
+from tests.infra.conftest import OTHER_ACCOUNT, Assembly, compose
 
 VALUES = {"DataBucketArn": "arn:aws:s3:::data", "Region": "eu-west-1"}
 
@@ -56,16 +56,18 @@ def test_only_what_has_no_narrower_resource_is_allowed_everywhere(assembly: Asse
         "cloudwatch:PutMetricData",
         "ecr:GetAuthorizationToken",
         "ecs:DescribeTaskDefinition",
+        "ecs:ListTasks",
         "logs:DescribeLogGroups",
         "s3:GetAccountPublicAccessBlock",
     }
 
 
-def test_tests_can_do_nothing_in_aws_but_report(assembly: Assembly) -> None:
+def test_tests_can_do_nothing_in_aws_but_report_and_hand_on(assembly: Assembly) -> None:
     for role in ("Roletestdags", "Roleteststacks", "Roletestcontainers"):
         services = {action.split(":")[0] for action in actions(assembly, "etl-pipeline", role)}
         assert services == {"s3", "kms", "logs", "codebuild"}
-        assert "s3:PutObject" not in actions(assembly, "etl-pipeline", role)
+        written = [each for each in statements(assembly, "etl-pipeline", role) if "s3:PutObject" in each["Action"]]
+        assert ["artifacts" in json.dumps(each["Resource"]).lower() for each in written] == [True]
 
 
 def test_a_sync_step_has_the_release_role_of_its_environment_only(assembly: Assembly) -> None:
@@ -77,15 +79,39 @@ def test_a_sync_step_has_the_release_role_of_its_environment_only(assembly: Asse
     assert assumed == ["arn:aws:iam::123456789012:role/etl-dev-release"]
 
 
-def test_a_release_role_trusts_the_sync_step_of_its_environment_only(wide_assembly: Assembly) -> None:
+def trust(assembly: Assembly, stack: str, role_name: str) -> list[dict[str, Any]]:
+    """The statements of a role's trust policy."""
     [role] = [
         role["Properties"]
-        for role in wide_assembly.resources("AWS::IAM::Role", "dwh-prod-airflow").values()
-        if role["Properties"].get("RoleName") == "dwh-prod-release"
+        for role in assembly.resources("AWS::IAM::Role", stack).values()
+        if role["Properties"].get("RoleName") == role_name
     ]
-    [statement] = role["AssumeRolePolicyDocument"]["Statement"]
-    assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/dwh-sync-prod"}}
+    return list(role["AssumeRolePolicyDocument"]["Statement"])
+
+
+@pytest.mark.parametrize(("role", "step"), [("release", "sync"), ("reader", "dossier")])
+def test_a_role_of_an_environment_trusts_the_one_step_that_needs_it(
+    wide_assembly: Assembly, role: str, step: str
+) -> None:
+    [statement] = trust(wide_assembly, "dwh-prod-airflow", f"dwh-prod-{role}")
+    taker = f"arn:aws:iam::123456789012:role/dwh-{step}-prod"
+    assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [taker]}}
     assert OTHER_ACCOUNT not in json.dumps(statement["Principal"])
+
+
+def test_people_release_by_hand_where_the_settings_name_them(tmp_path: Path) -> None:
+    person = f"arn:aws:iam::{OTHER_ACCOUNT}:role/release-managers"
+    assembly = compose(tmp_path, {"environments": {"dev": {}, "prod": {"releasers": [person]}}})
+    for role in ("release", "reader"):
+        statements = trust(assembly, "etl-prod-airflow", f"etl-prod-{role}")
+        assert [person in each["Condition"]["ArnEquals"]["aws:PrincipalArn"] for each in statements] == [True] * len(statements)
+        assert OTHER_ACCOUNT in json.dumps([each["Principal"] for each in statements])
+    assert person not in json.dumps(trust(assembly, "etl-dev-airflow", "etl-dev-release"))
+
+
+def test_the_dossier_changes_nothing(assembly: Assembly) -> None:
+    verbs = {action.split(":")[1] for action in actions(assembly, "etl-prod-airflow", "ReaderRole")}
+    assert not {verb for verb in verbs if not verb.startswith(("Get", "List", "Describe", "InvokeRestApi"))}
 
 
 def test_self_mutation_may_only_deploy_where_the_pipeline_does(assembly: Assembly) -> None:

@@ -17,6 +17,7 @@ PROJECTS = {
     "test-stacks": "etl-test-stacks",
     "build-images": "etl-build-images",
     "sync": "etl-sync-dev",
+    "dossier": "etl-dossier-prod",
 }
 
 
@@ -26,14 +27,22 @@ def written(name: str) -> dict[str, Any]:
     return document
 
 
+def arrived(assembly: Assembly, project: str) -> dict[str, Any]:
+    """A project's buildspec without what CDK adds: the links to what earlier steps hand on, before anything else."""
+    document: dict[str, Any] = json.loads(assembly.projects()[project]["Source"]["BuildSpec"])
+    install = document.get("phases", {}).get("install", {})
+    install["commands"] = [line for line in install.get("commands", []) if "CODEBUILD_SRC_DIR_" not in line]
+    return document
+
+
 def test_every_buildspec_belongs_to_a_step(assembly: Assembly) -> None:
-    built = [json.loads(project["Source"]["BuildSpec"]) for project in assembly.projects().values()]
+    built = [arrived(assembly, project) for project in assembly.projects()]
     assert [path.stem for path in (PROJECT / "buildspecs").iterdir() if written(path.stem) not in built] == []
 
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_buildspec_arrives_unchanged_in_its_project(assembly: Assembly, name: str) -> None:
-    assert json.loads(assembly.projects()[PROJECTS[name]]["Source"]["BuildSpec"]) == written(name)
+    assert arrived(assembly, PROJECTS[name]) == written(name)
 
 
 @pytest.mark.parametrize("name", PROJECTS)

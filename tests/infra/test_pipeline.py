@@ -31,17 +31,29 @@ def test_an_environment_gets_its_stacks_in_order_and_then_the_dags(assembly: Ass
 
 
 def test_approval_comes_before_anything_in_production_changes(assembly: Assembly) -> None:
-    assert order(assembly.stages()["prod"]) == [{"approve"}, *deployed("prod"), {"sync-prod"}]
+    assert order(assembly.stages()["prod"]) == [{"dossier-prod"}, {"approve"}, *deployed("prod"), {"sync-prod"}]
 
 
-def test_who_approves_reads_the_commit_what_dev_runs_and_which_images_were_built(assembly: Assembly) -> None:
-    text = assembly.stages()["prod"][0]["Configuration"]["CustomData"]
-    assert text == (
-        "Release commit #{Source@etl.CommitId} to prod. dev runs it as #{dev@sync-dev.RELEASE}. "
-        "Images: #{TestAndBuild@build-images.IMAGES}"
-    )
+def test_who_approves_reads_the_commit_what_dev_runs_and_the_dossier(assembly: Assembly) -> None:
+    [approve] = [action for action in assembly.stages()["prod"] if action["Name"] == "approve"]
+    assert approve["Configuration"] == {
+        "CustomData": (
+            "Release commit #{Source@etl.CommitId} to prod. dev runs it as #{dev@sync-dev.RELEASE}. "
+            "#{prod@dossier-prod.DOSSIER}"
+        ),
+        "ExternalEntityLink": "#{prod@dossier-prod.DOSSIER_LINK}",
+    }
     spaces = {action.get("Namespace") for actions in assembly.stages().values() for action in actions}
-    assert {"Source@etl", "dev@sync-dev", "TestAndBuild@build-images"} <= spaces
+    assert {"Source@etl", "dev@sync-dev", "prod@dossier-prod"} <= spaces
+
+
+def test_the_dossier_and_the_release_get_what_tests_and_builds_left(assembly: Assembly) -> None:
+    stages = assembly.stages()
+    left = {action["Name"]: action["OutputArtifacts"][0]["Name"] for action in stages["TestAndBuild"]}
+    for stage, name in (("prod", "dossier-prod"), ("prod", "sync-prod"), ("dev", "sync-dev")):
+        [step] = [action for action in stages[stage] if action["Name"] == name]
+        taken = {artifact["Name"] for artifact in step["InputArtifacts"]}
+        assert taken >= {left[each] for each in ("test-dags", "test-containers", "test-stacks", "build-images")}
 
 
 def test_the_pipeline_updates_itself_with_the_pinned_cli_and_starts_again(assembly: Assembly) -> None:
