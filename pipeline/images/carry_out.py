@@ -15,13 +15,13 @@ from pipeline.images.checks.finding import Finding
 from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.scan import scanned
 from pipeline.images.content import content_tag
+from pipeline.images.ecr import EcrRegistry
 from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.maker import Maker
 from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import UpToDate
 from pipeline.images.progress import Lines
-from pipeline.images.registry import EcrRegistry
 from pipeline.images.survey import Survey
 from pipeline.settings import Images
 

@@ -18,10 +18,10 @@ from pipeline.images.checks.finding import refuse
 from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.pin import pin_all
 from pipeline.images.containers import Container, discover
+from pipeline.images.ecr import EcrRegistry
 from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
-from pipeline.images.registry import EcrRegistry
 from pipeline.images.report import findings_document, images_document, plan_document, plan_lines, summary
 from pipeline.images.survey import survey
 from pipeline.images.unittests import SECONDS, Tests, with_tests

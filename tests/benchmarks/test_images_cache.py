@@ -23,10 +23,10 @@ from pipeline.images.build import Build
 from pipeline.images.builders import open_builder
 from pipeline.images.checks.judging import Checks
 from pipeline.images.containers import DOCKERFILE, discover
+from pipeline.images.ecr import EcrRegistry
 from pipeline.images.job import Origin
 from pipeline.images.maker import Maker
 from pipeline.images.outcome import Built
-from pipeline.images.registry import EcrRegistry
 from pipeline.images.survey import survey
 from pipeline.localaws.machine.base_images import BaseImages
 from pipeline.localaws.machine.engine import Engine

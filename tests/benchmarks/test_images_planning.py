@@ -31,7 +31,7 @@ from aws_cdk.aws_ecr_assets import DockerImageAsset
 from pipeline.images.command_builder import choose, docker_commands
 from pipeline.images.containers import discover
 from pipeline.images.content import content_tags
-from pipeline.images.registry import EcrRegistry
+from pipeline.images.ecr import EcrRegistry
 from pipeline.images.survey import Survey, survey
 from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.region import LocalRegion

@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.images.build import Build
+from pipeline.images.carry_out import failure
+from pipeline.images.checks.finding import Finding
 from pipeline.images.job import Origin
 from pipeline.images.maker import Maker
 from pipeline.images.outcome import Built, Failed, Outcome, Skipped
@@ -227,3 +229,59 @@ def test_images_json_has_an_entry_for_every_container() -> None:
         "findings": [],
     }
     assert (document[2]["digest"], document[3]["reason"]) == (None, "its base c failed")
+
+
+def test_the_outcome_of_a_denied_container_is_a_failure_with_the_finding(world: World) -> None:
+    denied = Finding("secrets", "base/.env", "a file of this name holds secrets", denied=True)
+    warned = Finding("lint", "alone/Dockerfile:1", "DL3006 tag the version", denied=False)
+    world.judge.before_building = {"base": (denied,), "alone": (warned,)}
+    made = world.build()
+    assert kinds(made)["base"] is Failed
+    assert kinds(made)["a"] is Skipped
+    assert isinstance(made["alone"], Built)
+    assert made["alone"].findings == (warned,)
+    assert "build base" not in world.builder.events
+    assert ("base", "error: base/.env: a file of this name holds secrets [secrets]") in world.lines
+    assert images_document(tuple(made.values()))[0]["findings"][0]["what"] == "DL3006 tag the version"
+
+
+def test_an_image_that_is_denied_after_it_is_built_is_not_pushed(world: World) -> None:
+    world.judge.in_the_image = {"alone": (Finding("sbom", "alone", "no SBOM can be made", denied=True),)}
+    assert kinds(world.build())["alone"] is Failed
+    assert world.registry.tags["alone"] == {}
+    world.judge.in_the_image = {}
+    assert kinds(world.build())["alone"] is Built
+
+
+def test_a_build_gets_only_the_secrets_it_mounts_and_the_newest_image_as_cache(world: World) -> None:
+    world.registry.tags["alone"] = {"old": {}}
+    write(world.folder, {"alone/Dockerfile": "FROM x\nRUN --mount=type=secret,id=pip.conf pip install y\nCOPY . /\n"})
+    world.build()
+    assert world.builder.orders["alone"].secrets == {"pip.conf": Path("/pip.conf")}
+    assert world.builder.orders["alone"].cache == f"{HOST}/etl/alone:old"
+    assert (world.builder.orders["base"].secrets, world.builder.orders["base"].cache) == ({}, "")
+
+
+def test_a_base_with_a_digest_is_named_with_it(world: World) -> None:
+    write(world.folder, {"alone/Dockerfile": "FROM debian:12@sha256:abc\nCOPY . /\n"})
+    world.build()
+    labels = world.builder.orders["alone"].labels
+    assert labels["org.opencontainers.image.base.name"] == "debian:12"
+    assert labels["org.opencontainers.image.base.digest"] == "sha256:abc"
+    assert labels["org.opencontainers.image.version"] == world.builder.orders["alone"].image.rpartition(":")[2]
+
+
+def test_what_a_scan_found_is_in_images_json_and_fails_the_build_only_when_denied() -> None:
+    built = Built("x", "t", "new container", Image("d", 1, "COMPLETE", {"HIGH": 1}), 1)
+    for denied in (False, True):
+        found = {"x": (Finding("scan", "x", "the registry's scan found 1 HIGH", denied=denied, mend="See it."),)}
+        assert images_document((built,), found)[0]["findings"][0]["denied"] is denied
+        error = failure((built,), found)
+        assert (error is not None) is denied
+        assert error is None or error.what == (
+            "in the registry, but denied: x\n\nx: the registry's scan found 1 HIGH\nSee it."
+        )
+    absent = Failed("y", "t", "r", PipelineError("no"), 1)
+    both = failure((built, absent), {"x": (Finding("scan", "x", "found", denied=True),)})
+    assert both is not None
+    assert both.what.startswith("not in the registry: y; in the registry, but denied: x")

@@ -19,7 +19,8 @@ from botocore.stub import Stubber
 from pipeline.errors import PipelineError
 from pipeline.images.builder import BuildError, Order, PushError
 from pipeline.images.builders import open_builder
-from pipeline.images.registry import EcrRegistry, Login
+from pipeline.images.ecr import EcrRegistry
+from pipeline.images.registry import Login
 from pipeline.localaws.ecr.service import Ecr
 from pipeline.localaws.ecr.tokens import USER, Tokens
 from pipeline.localaws.machine.engine import Engine

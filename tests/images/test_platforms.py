@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.images.containers import discover
 from pipeline.images.content import all_inputs
-from pipeline.images.registry import image_index
+from pipeline.images.image_index import image_index
 from pipeline.images.survey import survey
 from tests.images.fakes import MemoryRegistry
 from tests.images.folders import BASED, PLAIN, write

@@ -7,8 +7,8 @@ import boto3
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.images.ecr import EcrRegistry
 from pipeline.images.plan import Published
-from pipeline.images.registry import EcrRegistry
 from pipeline.localaws.region import LocalRegion
 from tests.localaws.ecr.conftest import Registry as Pusher
 
