@@ -16,6 +16,7 @@ from pipeline.errors import EXIT_INTERRUPTED, PipelineError
 
 # name → module:attribute, in the order `--help` shows them
 COMMANDS: Final = {
+    "doctor": "pipeline.doctor:doctor",
     "test": "pipeline.cli:test",
     "images": "pipeline.images.commands:images",
     "diff": "pipeline.release.commands:diff",
@@ -35,6 +36,7 @@ COMMANDS: Final = {
 
 TESTS: Final = {
     "dags": "pipeline.dagtest.commands:dags",
+    "requirements": "pipeline.dagtest.commands:requirements",
     "containers": "pipeline.images.commands:test_containers",
     "stacks": "pipeline.dagtest.commands:stacks",
 }

@@ -18,6 +18,7 @@ from pipeline import aws, names, settings
 from pipeline.console import out, step
 from pipeline.errors import EXIT_FAILED, PipelineError
 from pipeline.git import Git
+from pipeline.localairflow.commands import airflow
 from pipeline.localaws.instance import Address, Instance
 from pipeline.localaws.machine import packages
 from pipeline.localaws.machine.base_images import BaseImages, HostSettings
@@ -46,6 +47,9 @@ _port = click.option(
 @click.group()
 def local() -> None:
     """AWS on this machine: the control plane is emulated, the work is real."""
+
+
+local.add_command(airflow)
 
 
 @local.command()
