@@ -168,6 +168,40 @@ def test_each_input_matters_and_to_its_own_container_only(tmp_path: Path, change
     assert {name for name in before if before[name] != after[name]} == {"one"}
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=trees, chosen=st.integers(0, 7), kind=st.sampled_from(["content", "mode", "link", "gone", "moved", "new"]))
+def test_any_one_change_of_any_file_changes_the_tag_and_undone_it_is_the_same(
+    tmp_path: Path, files: dict[str, str], chosen: int, kind: str
+) -> None:
+    shutil.rmtree(tmp_path / "c", ignore_errors=True)
+    plain = {path: text for path, text in files.items() if not any(other.startswith(path + "/") for other in files)}
+    folder = write(tmp_path / "c", {**plain, "zz/first": "", "Dockerfile": "FROM scratch\n"})
+    before = tag_of(container(folder))
+    path = folder / sorted([*plain, "zz/first"])[chosen % (len(plain) + 1)]
+    mode, content = path.stat().st_mode, path.read_bytes()
+    match kind:
+        case "content":
+            path.write_bytes(content + b"x")
+        case "mode":
+            path.chmod(0o755)
+        case "link":
+            path.unlink()
+            path.symlink_to("Dockerfile")
+        case "gone":
+            path.unlink()
+        case "moved":
+            path.rename(path.with_name("moved~"))
+        case "new":
+            path.with_name("new~").touch()
+    assert tag_of(container(folder)) != before
+    for added in ("moved~", "new~"):
+        path.with_name(added).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+    assert tag_of(container(folder)) == before
+
+
 def test_a_change_of_a_base_changes_all_that_are_based_on_it(tmp_path: Path) -> None:
     before = tags(write(tmp_path, TREE))
     (tmp_path / "base/src/lib.py").write_text("other")
@@ -179,6 +213,7 @@ def test_a_change_of_a_base_changes_all_that_are_based_on_it(tmp_path: Path) -> 
     "change",
     [
         {"architecture": "ARM64"},
+        {"other_architectures": ("ARM64",)},
         {"target": "run"},
         {"arguments": {"A": "1"}},
         {"base": "base"},

@@ -44,3 +44,19 @@ def test_a_stage_named_like_its_image_is_no_loop() -> None:
 def test_stages_are_found_without_regard_to_case() -> None:
     assert parse("FROM x AS Test").has_stage("test")
     assert not parse("FROM x AS Test").has_stage("tests")
+
+
+@pytest.mark.parametrize(
+    ("run", "secrets"),
+    [
+        ("RUN --mount=type=secret,id=a x", {"a"}),
+        ("RUN --mount=type=secret,target=/etc/b.conf,id=a x", {"a"}),
+        ("RUN --mount=type=secret,dst=/etc/b.conf x", {"b.conf"}),
+        ("RUN --mount=type=secret,id=a --network=none --mount=type=secret,id=b \\\n x", {"a", "b"}),
+        ("RUN --mount=type=cache,id=a x", set()),
+        ("RUN x --mount=type=secret,id=a", set()),
+        ("# RUN --mount=type=secret,id=a x", set()),
+    ],
+)
+def test_the_secrets_that_are_mounted_are_known(run: str, secrets: set[str]) -> None:
+    assert parse(f"FROM x\n{run}\n").secrets == secrets
