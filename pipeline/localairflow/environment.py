@@ -11,8 +11,13 @@ from pipeline.errors import PipelineError
 from pipeline.localaws.region import LocalRegion
 
 _SETTLED: Final = ("AVAILABLE", "UPDATE_FAILED", "CREATE_FAILED", "UNAVAILABLE")
+_SERVER_ERROR: Final = "RestApiServerException"
 _SECONDS: Final = 600.0  # that an environment may take; the first one installs Airflow
 _LEAST_LOOK: Final = 1.0
+
+
+class AirflowSilentError(PipelineError):
+    """Airflow gave no answer now; the next one may come."""
 
 
 class LocalEnvironment:
@@ -71,7 +76,8 @@ class LocalEnvironment:
         """Call Airflow's REST API.
 
         Raises:
-            PipelineError: Airflow refuses, or does not answer; says why in its words.
+            AirflowSilentError: Airflow does not answer, or fails itself.
+            PipelineError: Airflow refuses; says why in its words.
         """
         request: dict[str, Any] = {"Body": body} if body is not None else {}
         if query:
@@ -83,7 +89,8 @@ class LocalEnvironment:
             if "RestApiStatusCode" in given:
                 detail = given.get("RestApiResponse", {})
                 said = detail.get("detail", detail) if isinstance(detail, Mapping) else detail
-                raise PipelineError(f"{said}", where=f"{self.name}: {method} {path}") from None
+                kind = AirflowSilentError if error.response["Error"]["Code"] == _SERVER_ERROR else PipelineError
+                raise kind(f"{said}", where=f"{self.name}: {method} {path}") from None
             raise PipelineError(_message(error), where=self.name) from None
         return dict(answer.get("RestApiResponse") or {})
 

@@ -7,12 +7,13 @@ from time import sleep
 from typing import Any, Final
 
 from pipeline.errors import PipelineError
-from pipeline.localairflow.environment import LocalEnvironment
+from pipeline.localairflow.environment import AirflowSilentError, LocalEnvironment
 
 ENDED: Final = ("success", "failed")
 FAILED: Final = ("failed", "upstream_failed")
 _PAUSE: Final = 1.0
 _PAGE: Final = 100
+_SILENCES: Final = 10  # looks in a row that may fail: an Airflow may be started again meanwhile
 _APPEARANCES: Final = 60  # looks at a DAG that is not there yet: its file may still be on its way
 
 
@@ -109,20 +110,33 @@ def follow(
         The state it ended in, and its tasks.
     """
     seen: tuple[Task, ...] = ()
+    silences = 0
     while True:
-        found = environment.rest(
-            "POST",
-            "/dags/~/dagRuns/~/taskInstances/list",
-            {"dag_ids": [dag], "dag_run_ids": [run], "page_limit": _PAGE},
-        )
-        now = tasks_of(found["task_instances"])
-        for task in news(seen, now):
-            tell(task)
-        seen = now
-        state = _state(environment, dag, run)
-        if state in ENDED:
-            return state, seen
+        try:
+            now, state = _look(environment, dag, run)
+        except AirflowSilentError:
+            silences += 1
+            if silences > _SILENCES:
+                raise
+        else:
+            silences = 0
+            for task in news(seen, now):
+                tell(task)
+            seen = now
+            if state in ENDED:
+                return state, seen
         pause(_PAUSE)
+
+
+def _look(environment: LocalEnvironment, dag: str, run: str) -> tuple[tuple[Task, ...], str]:
+    """The tasks of a run, and its state. That is asked for first: when it has ended, so have the tasks seen then."""
+    state = _state(environment, dag, run)
+    found = environment.rest(
+        "POST",
+        "/dags/~/dagRuns/~/taskInstances/list",
+        {"dag_ids": [dag], "dag_run_ids": [run], "page_limit": _PAGE},
+    )
+    return tasks_of(found["task_instances"]), state
 
 
 def _state(environment: LocalEnvironment, dag: str, run: str) -> str:

@@ -111,7 +111,7 @@ def test_the_tokens_of_mwaa_sign_a_browser_in_and_run_commands(world: World) -> 
     login = urllib3.request("POST", f"{web_server}/login", body=f"token={web['WebToken']}")
     assert login.headers["Set-Cookie"].startswith("_token=")
     bearer = {"Authorization": f"Bearer {cli['CliToken']}"}
-    command = urllib3.request("POST", f"{web_server}/cli", body="variables set colour blue", headers=bearer)
+    command = urllib3.request("POST", f"{web_server}/cli", body="variables set colour blue", headers=bearer, timeout=60)
     assert b"created" in b64decode(command.json()["stdout"])
     assert world.rest("GET", "/variables/colour")["value"] == "blue"
     assert urllib3.request("POST", f"{web_server}/login", body="token=forged").status == 401
@@ -151,6 +151,38 @@ def test_plugins_startup_script_and_options_take_effect_with_an_update(world: Wo
     assert "from startup" in world.log("Task", "dag_id=polite")
     assert not [dag for dag in world.dags() if dag.startswith("example")], "MWAA forces load_examples"
     assert "preparing" in world.log("Worker", "startup_script_execution")
+
+
+SLOW = """
+from airflow.sdk import DAG, task
+
+with DAG("slow", schedule=None):
+
+    @task
+    def wait():
+        import time
+
+        print("waiting")
+        time.sleep(20)
+        print("done waiting")
+
+    wait()
+"""
+
+
+@pytest.mark.parametrize(("replacement", "state"), [("GRACEFUL", "success"), ("FORCED", "failed")])
+def test_a_running_task_ends_before_its_worker_is_replaced_unless_that_is_forced(
+    world: World, replacement: str, state: str
+) -> None:
+    world.put("dags/slow.py", SLOW)
+    run = world.begin("slow")
+    until(lambda: world.task_states("slow", run) == ["running"], "the task runs")
+    after = world.update(
+        AirflowConfigurationOptions={"core.default_timezone": "utc", "core.test_of": replacement},
+        WorkerReplacementStrategy=replacement,
+    )
+    assert after["Status"] == "AVAILABLE"
+    until(lambda: world.task_states("slow", run) == [state], "the task's end is known", 150)
 
 
 def test_an_update_that_fails_restores_the_former_state(world: World) -> None:
