@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,7 +19,7 @@ from pipeline.release.bucket import ABSENT, ANYTHING, ConflictError, Listed, Sto
 if TYPE_CHECKING:
     import boto3
 
-PARALLEL = 16  # requests at once
+PARALLEL = 32  # requests at once: as many as one process can keep going at S3's usual latency
 _READS = 3  # of an object whose content was cut
 _DELETES_PER_REQUEST = 1000
 # A conditional write lost to another one: 412; two at the very same time: 409; If-Match on a key that is gone: 404.
@@ -73,6 +74,7 @@ class S3Bucket:
         self._lock = Lock()
         self._s3.meta.events.register("before-send.s3", self._sent)
         self._s3.meta.events.register("before-parse.s3.ListObjectsV2", _shorten)
+        self._s3.meta.events.register_last("before-call.s3.PutObject", _send_at_once)
 
     def _sent(self, **_: Any) -> None:
         with self._lock:
@@ -249,6 +251,12 @@ def _conflict(where: str) -> ConflictError:
 def _shorten(response_dict: dict[str, Any], **_: Any) -> None:
     """Take out of a listing what nobody here reads: to parse its times alone would be half of a sync's work."""
     response_dict["body"] = _UNREAD.sub(b"", response_dict["body"])
+
+
+def _send_at_once(params: dict[str, Any], **_: Any) -> None:
+    """Send a small content with its request: to ask first whether S3 wants it is a way there and back for each."""
+    if isinstance(params["body"], BytesIO):  # larger ones are files
+        params["headers"].pop("Expect", None)
 
 
 def _code(error: ClientError) -> str:
