@@ -27,6 +27,7 @@ setup: .venv/ready node_modules/.package-lock.json
 
 .venv/ready: requirements-dev.lock pyproject.toml
 	@echo "Setting up Python in .venv, from requirements-dev.lock"
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version)'
 	@$(PYTHON) -m venv --clear .venv 2>/dev/null || { \
 	  echo "Installing python3-venv (apt-get), which Debian keeps apart from Python"; \
@@ -37,8 +38,9 @@ setup: .venv/ready node_modules/.package-lock.json
 	@touch $@
 
 node_modules/.package-lock.json: package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm"; exit 1; }
 	@echo "Installing the CDK CLI (npm ci)"
-	@npm ci --silent --no-fund --no-audit
+	@npm ci --loglevel=error --no-fund --no-audit >/dev/null
 	@touch $@
 
 clean: ## stop the local AWS and remove all that was set up

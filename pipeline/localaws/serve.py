@@ -75,9 +75,9 @@ def main(folder: Path, region_name: str, port: int) -> None:
         log.info("%s", engine.choice.reason)
         try:
             server = Server(compose(region, engine), port)
-        except (OSError, SystemExit) as error:
+        except (OSError, SystemExit):  # werkzeug prints the reason, and exits
             raise PipelineError(
-                f"port {port} of this machine is in use: {error}",
+                f"port {port} of this machine cannot be listened on",
                 mend="Choose another: pipeline local up --port PORT, or PIPELINE_LOCAL_PORT=PORT make run",
             ) from None
         try:
