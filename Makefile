@@ -32,7 +32,8 @@ setup: .venv/ready node_modules/.package-lock.json
 	@$(PYTHON) -m venv --clear .venv 2>/dev/null || { \
 	  echo "Installing python3-venv (apt-get), which Debian keeps apart from Python"; \
 	  apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv --clear .venv; }
-	@$(BIN)/pip install --quiet uv==$(UV_VERSION)
+	@$(BIN)/pip install --quiet uv==$(UV_VERSION) || { \
+	  echo "No packages can be had: is there a network, or an index to name (PIP_INDEX_URL, UV_INDEX_URL)?"; exit 1; }
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps -e .
 	@touch $@
