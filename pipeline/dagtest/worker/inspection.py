@@ -1,7 +1,6 @@
 """Import a DAG file the way Airflow's processor does, and tell what is in it as plain JSON."""
 
 import importlib
-import importlib.machinery
 import importlib.util
 import os
 import re
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.dagtest.worker import modules
+from pipeline.dagtest.worker import modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.isolation import Tell
 from pipeline.dagtest.worker.schedules import schedule
@@ -33,7 +32,27 @@ try:
 except ImportError:
     from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
-SHARED_BY = 2  # a module that this many files import is imported before the forks
+SHARED_BY = 2  # a module that this many files import is imported before the forks,
+HARMLESS = frozenset(
+    {"airflow", "boto3", "botocore", "jinja2", "numpy", "pandas", "pendulum", "requests", "yaml"}
+)  # if here
+WORTH_WARMING = 8  # files
+WARM_UP = """
+try:
+    from airflow.sdk import DAG, task
+except ImportError:
+    from airflow.decorators import task
+    from airflow.models.dag import DAG
+from datetime import datetime
+
+with DAG("airflow_warm_up", schedule="@daily", start_date=datetime(2026, 1, 1), params={"x": 1}):
+
+    @task
+    def say(text): ...
+
+    say("{{ ds }} {% if params.x %}{{ params.x | string }}{% endif %}")
+"""
+_shared_modules: dict[Path, list[dict[str, Any]]] = {}  # the team's modules → what each of them misses
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _WARNING = re.compile(r"^(.*?):(\d+): (\S+): (.*)", re.DOTALL)
 AIRFLOWS_WARNINGS = re.compile(
@@ -62,36 +81,53 @@ class Folder:
 
 def prepare(folder: Folder, files: Sequence[str]) -> None:
     """Import what several of the files will import, and let them find each other, as on MWAA."""
-    counts = Counter(name for file in files for name in modules.imported(Path(file)))
-    for name, count in counts.items():
-        if count >= min(SHARED_BY, len(files)) and name.partition(".")[0] in ("airflow", "pendulum"):
-            try:
-                importlib.import_module(name)
-            except ImportError:
-                continue
+    _die_of_signals()
+    known: dict[Path, modules.Names] = {}
+    counts = Counter(name for file in files for name in modules.reached(Path(file), folder.dags, known))
+    for (name, attribute), count in sorted(counts.items()):
+        if count >= SHARED_BY and name.partition(".")[0] in HARMLESS:
+            _import_if_silent(name, attribute)
+    if len(files) >= WORTH_WARMING:
+        speed.ask_once()
+        _warm_up(folder)
     sys.path.append(str(folder.dags))
     importlib.util.find_spec("_nothing_")  # every finder reads its folder now: no DAG file is to be seen doing it
-    _keep_bytecode_of_packages_only(str(folder.dags))
+    shared = set(known) - {Path(file) for file in files}
+    _shared_modules.update((path, modules.missing(path)) for path in shared)
+    speed.compile_once(str(folder.dags), shared)
 
 
-def _keep_bytecode_of_packages_only(dags: str) -> None:
-    """Python tells bytecode to be stale by second and size: good enough for packages, not for files being edited."""
-    loader: Any = importlib.machinery.SourceFileLoader
-    cache = loader._cache_bytecode  # noqa: SLF001 - the only place where bytecode is written
+def _missing(path: Path) -> list[dict[str, Any]]:
+    if path not in _shared_modules:
+        return modules.missing(path)
+    return _shared_modules[path]
 
-    def cache_of_packages(self: Any, source: str, *more: Any) -> None:
-        if not source.startswith(dags):
-            cache(self, source, *more)
 
-    loader._cache_bytecode = cache_of_packages  # noqa: SLF001
-    read = importlib.machinery.SourceFileLoader.path_stats
+def _import_if_silent(name: str, attribute: str) -> None:
+    """Import a name; forget it again if Airflow warns of it, since it warns once, and each file is to hear it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            module = importlib.import_module(name)
+            getattr(module, attribute or "__name__", None)
+        except Exception:  # noqa: BLE001 - the file that imports it will tell
+            return
+    if caught:
+        vars(module).pop(attribute, None)
+        if not attribute or module.__name__ == name:
+            sys.modules.pop(name, None)
 
-    def stats(self: Any, path: str) -> Any:
-        if path.startswith(dags):
-            raise OSError("no bytecode for it")
-        return read(self, path)
 
-    loader.path_stats = stats
+def _warm_up(folder: Folder) -> None:
+    """Take a DAG of ours the whole way, so that what Airflow and jinja make at their first use is made once."""
+    sample = folder.current / "airflow_warm_up.py"
+    sample.write_text(WARM_UP, encoding="utf-8")
+    bag = DagBag(str(sample), load_op_links=False, **_bundle(folder.current))
+    for dag in bag.dags.values():
+        _dag(dag, _stored(dag), SourceLines.of(sample))
+    sample.unlink()
+    for name in [name for name in sys.modules if name.startswith("unusual_prefix_")]:
+        del sys.modules[name]
 
 
 def dag_files(path: Path) -> Iterable[Path]:
@@ -119,12 +155,12 @@ def inspect(path: Path, folder: Folder, tell: Tell) -> dict[str, Any]:
         `own`: the team's modules it imported; `read`, `listed`, `absent`: what its result depends on.
     """
     os.chdir(folder.current)
+    before = len(sys.modules)
     watch = Watch(str(path), str(folder.dags), str(folder.project), str(folder.home), frozenset(folder.deny), tell)
     accesses = Accesses(watch)
     accesses.install()
     watch.install()
     warnings.simplefilter("default")
-    _die_of_signals()
     try:
         bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
         errors = [*bag.import_errors.values()]
@@ -137,7 +173,7 @@ def inspect(path: Path, folder: Folder, tell: Tell) -> dict[str, Any]:
             stored[dag_id] = _stored(dag)
         except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
             errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
-    own = own_files(folder.dags)
+    own = own_files(folder.dags, before)
     with watch.paused():
         source = SourceLines.of(path)
         return {
@@ -146,7 +182,7 @@ def inspect(path: Path, folder: Folder, tell: Tell) -> dict[str, Any]:
             "dags": [_dag(dag, stored.get(dag_id), source) for dag_id, dag in dags.items()],
             "cycles": _cycles(path) if errors and "ycle" in errors[0] else [],
             "deprecations": list(_deprecations(bag, [str(path), *own])) if bag else [],
-            "missing": [found for file in dict.fromkeys([str(path), *own]) for found in modules.missing(Path(file))],
+            "missing": [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))],
             "own": own,
             "read": sorted(watch.read),
             "listed": sorted(watch.listed),
@@ -207,9 +243,8 @@ def _dag(dag: Any, stored: Any, source: SourceLines) -> dict[str, Any]:
         "moving_start": source.moving_start(),
         "tasks": [task_facts(task, source) for task in dag.tasks],
         "templates": [
-            {"task_id": task.task_id, "line": source.of_task(task.task_id), "field": field, "message": message}
-            for task in dag.tasks
-            for field, message in failing_templates(dag, task)
+            {"task_id": task_id, "line": source.of_task(task_id), "field": field, "message": message}
+            for task_id, field, message in failing_templates(dag)
         ],
     }
 

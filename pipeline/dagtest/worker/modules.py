@@ -10,15 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.dagtest.worker.source import parsed
+
 # Functions with such decorators, and those that such operators call, run in an environment of their own.
 ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|PythonVirtualenv|ExternalPython")
 
 
 def missing(path: Path) -> list[dict[str, Any]]:
     """Name, line and file of each import that would fail where the file runs."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError):
+    tree = parsed(path)
+    if tree is None:
         return []
     return [
         {"name": name, "line": line, "path": str(path)}
@@ -27,18 +28,38 @@ def missing(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def imported(path: Path) -> set[str]:
-    """The modules that a file imports when it is imported itself."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError):
+Names = set[tuple[str, str]]  # module, and an attribute of it or ""
+
+
+def reached(path: Path, folder: Path, known: dict[Path, Names]) -> Names:
+    """The names outside the folder that importing a file imports, by way of the folder's own modules, too.
+
+    Args:
+        path: The file.
+        folder: The DAG folder.
+        known: What was found for other files; added to.
+    """
+    if path in known:
+        return known[path]
+    known[path] = found = set()
+    for name, attribute in imported(path):
+        own = folder.joinpath(*name.split("."))
+        inner = next((file for file in (own.with_suffix(".py"), own / "__init__.py") if file.is_file()), None)
+        found |= reached(inner, folder, known) if inner else {(name, attribute)}
+    return found
+
+
+def imported(path: Path) -> Names:
+    """The names that a file imports when it is imported itself."""
+    tree = parsed(path)
+    if tree is None:
         return set()
     found = set()
     for node in tree.body:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
+            found |= {(node.module, alias.name) for alias in node.names}
     return found
 
 

@@ -2,9 +2,19 @@
 
 import ast
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 NOW = frozenset({"now", "utcnow", "today", "days_ago", "yesterday", "tomorrow"})
+
+
+@cache
+def parsed(path: Path) -> ast.Module | None:
+    """A file's syntax tree; None when it is no Python."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -27,9 +37,8 @@ class SourceLines:
     def of(path: Path) -> "SourceLines":
         """Of a file; empty when it is no Python."""
         lines = SourceLines({}, {}, {})
-        try:
-            tree = ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError, OSError):
+        tree = parsed(path)
+        if tree is None:
             return lines
         moving = []
         for node in ast.walk(tree):

@@ -73,28 +73,37 @@ class _AnyParams(dict[str, Any]):
         return Anything()
 
 
-def failing_templates(dag: Any, task: Any) -> Iterator[tuple[str, str]]:
-    """The field and the reason of each template of a task that does not render."""
+def failing_templates(dag: Any) -> Iterator[tuple[str, str, str]]:
+    """The task, the field and the reason of each template of a DAG that does not render."""
     environment: Any = None
-    context: dict[str, Any] = {}
-    endings = tuple(getattr(task, "template_ext", ()) or ())
-    given: Mapping[str, Any] = getattr(task, "partial_kwargs", {})
-    for field in task.template_fields:
-        value = given.get(field, getattr(task, field, None))
-        for text in _strings(value):
+    compiled: dict[str, Any] = {}  # the same text stands in many tasks
+    common: dict[str, Any] = {}
+    for task in dag.tasks:
+        context: dict[str, Any] = {}
+        endings = tuple(getattr(task, "template_ext", ()) or ())
+        for field, text in _texts(task):
             is_file = bool(endings) and text.endswith(endings)
             if not is_file and "{{" not in text and "{%" not in text:
                 continue
             try:
                 if environment is None:
-                    environment, context = dag.get_template_env(), _context(dag, task)
+                    environment, common = dag.get_template_env(), _context(dag)
                     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": str}
-                template = environment.get_template(text) if is_file else environment.from_string(text)
-                template.render(**context)
+                context = context or {**common, "task": task, "params": _params_of_run(dag, task)}
+                if text not in compiled:
+                    compiled[text] = environment.get_template(text) if is_file else environment.from_string(text)
+                compiled[text].render(**context)
             except AccessWhileParsing:
                 continue  # a macro that asks for something: it may, when a task runs
             except Exception as error:  # noqa: BLE001 - jinja, a filter, a macro of the team's: all mean "does not render"
-                yield field, f"{text!r}: {type(error).__name__}: {error}"
+                yield task.task_id, field, f"{text!r}: {type(error).__name__}: {error}"
+
+
+def _texts(task: Any) -> Iterator[tuple[str, str]]:
+    given: Mapping[str, Any] = getattr(task, "partial_kwargs", {})
+    for field in task.template_fields:
+        for text in _strings(given.get(field, getattr(task, field, None))):
+            yield field, text
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -108,7 +117,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _context(dag: Any, task: Any) -> dict[str, Any]:
+def _context(dag: Any) -> dict[str, Any]:
     """What templates may use ("Templates reference" of Airflow). A run that assets trigger has no data interval."""
     later = Anything()
     context: dict[str, Any] = {
@@ -119,11 +128,7 @@ def _context(dag: Any, task: Any) -> dict[str, Any]:
         **dict.fromkeys(("prev_data_interval_start_success", "prev_data_interval_end_success"), later),
         **dict.fromkeys(("prev_start_date_success", "prev_end_date_success", "map_index_template"), later),
         "dag": dag,
-        "task": task,
         "run_id": "scheduled__2026-01-02T00:00:00+00:00",
-        "params": (_AnyParams if type(dag.timetable).__name__ == "NullTimetable" else dict)(
-            _params(dag) | _params(task)
-        ),
         "inlets": [],
         "outlets": [],
         "test_mode": False,
@@ -152,9 +157,15 @@ def _macros() -> Any:
     return macros
 
 
+def _params_of_run(dag: Any, task: Any) -> dict[str, Any]:
+    kind = _AnyParams if type(dag.timetable).__name__ == "NullTimetable" else dict
+    return kind(_params(dag) | _params(task))
+
+
 def _params(owner: Any) -> dict[str, Any]:
+    """The default values. Whether a value fits its schema is asked when someone gives one, and takes long."""
     params = getattr(owner, "params", None) or {}
-    try:
-        return dict(params.dump()) if hasattr(params, "dump") else dict(params)
-    except Exception:  # noqa: BLE001 - a param without a value gets one when someone triggers the DAG
-        return {name: Anything() for name in params}
+    if not hasattr(params, "get_param"):
+        return dict(params)
+    values = {name: getattr(params.get_param(name), "value", None) for name in params}
+    return {name: Anything() if type(value).__name__ == "ArgNotSet" else value for name, value in values.items()}

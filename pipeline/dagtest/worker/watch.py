@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -289,8 +290,10 @@ def _is_number(host: Any) -> bool:
     return False
 
 
-def own_files(dag_folder: Path) -> list[str]:
-    """The files of the team's own modules that are imported now."""
+def own_files(dag_folder: Path, before: int) -> list[str]:
+    """The files of the team's own modules, none of which are among the first `before` modules."""
     folder = str(dag_folder) + os.sep
-    found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    # From the end: looking at the older ones would copy the pages they are on from the process we were forked from.
+    new = islice(reversed(sys.modules.values()), max(0, len(sys.modules) - before))
+    found = [getattr(module, "__file__", None) for module in new]
     return sorted({path for path in found if isinstance(path, str) and path.startswith(folder)})

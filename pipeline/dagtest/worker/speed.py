@@ -1,0 +1,86 @@
+"""Work that would be done again for every file, done once before the forks. None of it changes a result."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import py_compile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def compile_once(dags: str, shared: Iterable[Path]) -> None:
+    """Keep bytecode of the modules that many files import, tied to their content; of DAG files, none.
+
+    Python ties bytecode to a file by second and size, which is good enough for packages, not for files being edited.
+    For the DAG folder only bytecode that holds the digest of its source is read, and only we write it.
+    """
+    good = set()
+    for path in shared:
+        with suppress(py_compile.PyCompileError, OSError):
+            py_compile.compile(str(path), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+            good.add(str(path))
+    loader: Any = importlib.machinery.SourceFileLoader
+    write, stats = loader._cache_bytecode, loader.path_stats  # noqa: SLF001 - the only place where bytecode is written
+
+    def write_of_packages(self: Any, source: str, *more: Any) -> None:
+        if not source.startswith(dags):
+            write(self, source, *more)
+
+    def stats_of_known(self: Any, path: str) -> Any:
+        if path.startswith(dags) and path not in good:
+            raise OSError("no bytecode for it")
+        return stats(self, path)
+
+    loader._cache_bytecode, loader.path_stats = write_of_packages, stats_of_known  # noqa: SLF001
+
+
+def ask_once() -> None:
+    """Answer from memory what serialization asks for every parameter of every task, and for every text."""
+    _check_schemas_once()
+    _read_settings_once()
+
+
+def _check_schemas_once() -> None:
+    """A schema that is valid stays valid."""
+    validators: Any = importlib.import_module("jsonschema.validators")
+    Validator = validators.Draft202012Validator  # noqa: N806 - a class
+    check = Validator.check_schema.__func__
+    good: set[str] = set()
+
+    def check_once(cls: Any, schema: Any, *more: Any, **named: Any) -> None:
+        try:
+            key = json.dumps(schema)
+        except (TypeError, ValueError):  # what is no JSON is no schema that could be known again
+            key = ""
+        if not key or key not in good:
+            check(cls, schema, *more, **named)
+            good.add(key)
+
+    Validator.check_schema = classmethod(check_once)
+
+
+def _read_settings_once() -> None:
+    """No DAG file changes Airflow's settings for its own serialization."""
+    try:
+        helpers: Any = importlib.import_module("airflow.serialization.helpers")
+        settings = helpers.conf
+    except (ImportError, AttributeError):  # before Airflow 3, or after it has changed
+        return
+
+    class Remembering:
+        def __init__(self) -> None:
+            self.known: dict[tuple[Any, ...], Any] = {}
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(settings, name)
+
+        def getint(self, *asked: Any, **named: Any) -> Any:
+            key = (*asked, *sorted(named.items()))
+            if key not in self.known:
+                self.known[key] = settings.getint(*asked, **named)
+            return self.known[key]
+
+    helpers.conf = Remembering()
