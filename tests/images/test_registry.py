@@ -5,10 +5,11 @@ from collections import Counter
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from pipeline.errors import PipelineError
 from pipeline.images.ecr import EcrRegistry
-from pipeline.images.plan import Published
+from pipeline.images.plan import Image, Published
 from pipeline.localaws.region import LocalRegion
 from tests.localaws.ecr.conftest import Registry as Pusher
 
@@ -101,3 +102,32 @@ def test_a_registry_that_does_not_answer_is_a_sentence(registry: LocalRegion, mo
     for ask in (lambda: down.published(["a"]), lambda: down.image("a", "t"), down.login):
         with pytest.raises(PipelineError, match="cannot be asked"):
             ask()
+
+
+def test_what_ecr_says_of_a_scan_comes_with_the_image_at_no_further_request() -> None:
+    registry = EcrRegistry(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: f"etl/{name}")
+    detail = {
+        "imageDigest": "sha256:1",
+        "imageSizeInBytes": 7,
+        "imageScanStatus": {"status": "COMPLETE"},
+        "imageScanFindingsSummary": {"findingSeverityCounts": {"CRITICAL": 1, "LOW": 4}},
+    }
+    with Stubber(registry._ecr) as stub:
+        stub.add_response("describe_images", {"imageDetails": [detail]})
+        image = registry.image("x", "t")
+    assert image == Image("sha256:1", 7, "COMPLETE", {"CRITICAL": 1, "LOW": 4})
+
+
+def test_parts_that_somebody_else_joined_meanwhile_are_taken_as_they_are() -> None:
+    registry = EcrRegistry(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: f"etl/{name}")
+    images = [{"imageId": {"imageTag": f"t-{part}"}, "imageManifest": "{}"} for part in ("amd64", "arm64")]
+    parts = {"linux/amd64": "t-amd64", "linux/arm64": "t-arm64"}
+    for code in ("ImageTagAlreadyExistsException", "ImageAlreadyExistsException"):
+        with Stubber(registry._ecr) as stub:
+            stub.add_response("batch_get_image", {"images": images})
+            stub.add_client_error("put_image", code)
+            assert not registry.join("x", "t", parts)
+    with Stubber(registry._ecr) as stub:
+        stub.add_response("batch_get_image", {"images": images[:1]})
+        with pytest.raises(PipelineError, match="does not have the part t-arm64"):
+            registry.join("x", "t", parts)
