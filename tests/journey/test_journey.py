@@ -78,6 +78,23 @@ def test_the_aws_cli_agrees(project: Project) -> None:
     assert "orders_daily.py" in listed
 
 
+def test_a_dag_run_works_in_the_images_of_the_release_and_its_data_starts_the_next_dag(project: Project) -> None:
+    """What the numbers must be is proven with the containers; here they have come all the way through Airflow."""
+    assert project.sh("pipeline", "local", "airflow", "run", "orders_daily", "--day", "2026-01-02").code == 0
+    bucket, s3 = project.output("etl-dev-tasks", "DataBucket"), project.client("s3")
+    report = json.loads(s3.get_object(Bucket=bucket, Key="reports/daily/2026-01-02.json")["Body"].read())
+    assert report["orders"] > 0
+    assert s3.get_object(Bucket=bucket, Key="tables/orders/day=2026-01-02/orders.parquet")["Body"].read(4) == b"PAR1"
+    s3.get_waiter("object_exists").wait(Bucket=bucket, Key="reports/sales.json")  # orders_report followed by itself
+    ecs = project.client("ecs")
+    arns = ecs.list_tasks(cluster="etl-dev", desiredStatus="STOPPED")["taskArns"]
+    containers = [task["containers"][0] for task in ecs.describe_tasks(cluster="etl-dev", tasks=arns)["tasks"]]
+    assert {container["name"] for container in containers} == {"ingest", "transform", "report"}
+    for container in containers:
+        assert container["exitCode"] == 0
+        assert container["imageDigest"] in project.images()[container["name"]]
+
+
 def test_approval_brings_the_same_release_to_prod(project: Project) -> None:
     ended = project.sh("pipeline", "approve", "--comment", "Looks good")
     assert ended.code == 0
