@@ -34,7 +34,7 @@ from airflow.providers.amazon.aws.triggers.ecs import TaskDoneTrigger
 from airflow.providers.amazon.aws.utils.identifiers import generate_uuid
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, TaskDeferralError, TaskDeferralTimeout
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from fargate_trigger import ContainerDone
 
 RELEASE_FILE = Path(__file__).with_name("_release.json")
@@ -140,13 +140,19 @@ class FargateOperator(EcsRunTaskOperator):
             raise
 
     def _stop_container(self, context: Context, reason: str) -> None:
-        """Stop what this task instance has started; who resumes a task that failed is not told what that was."""
+        """Stop what this task instance has started; who resumes a task that failed is not told what that was.
+
+        It never raises: why the task failed is not to be hidden by why its container could not be stopped.
+        """
         ti = context["ti"]
         started_by = generate_uuid(*map(str, [ti.dag_id, ti.task_id, ti.run_id, ti.map_index]))  # as `reattach` does
-        running = self.client.list_tasks(cluster=self.cluster, desiredStatus="RUNNING", startedBy=started_by)
-        for arn in running["taskArns"]:
-            self.log.info("Stopping %s: %s", arn, reason)
-            self.client.stop_task(cluster=self.cluster, task=arn, reason=reason)
+        try:
+            running = self.client.list_tasks(cluster=self.cluster, desiredStatus="RUNNING", startedBy=started_by)
+            for arn in running["taskArns"]:
+                self.log.info("Stopping %s: %s", arn, reason)
+                self.client.stop_task(cluster=self.cluster, task=arn, reason=reason)
+        except (ClientError, BotoCoreError):
+            self.log.exception("The container of this task was not stopped; it may still run in %s", self.cluster)
 
     def _check_success_task(self) -> None:
         try:

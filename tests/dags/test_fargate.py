@@ -1,9 +1,14 @@
 """The line that runs a task in a container: what reaches EcsRunTaskOperator."""
 
 import json
+from datetime import timedelta
+from pathlib import Path
 
+import fargate_trigger
 import pytest
 from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
+from airflow.providers.amazon.aws.triggers.ecs import TaskDoneTrigger
+from airflow.sdk.exceptions import TaskDeferred
 from fargate import fargate_task, read_release
 
 REVISION = "arn:aws:ecs:eu-west-1:123456789012:task-definition/etl-dev-transform:7"
@@ -64,6 +69,24 @@ def test_waiting_holds_no_worker_and_the_log_is_found_by_the_containers_name(rel
     assert task.reattach
     task.arn = "arn:aws:ecs:eu-west-1:123456789012:task/etl-dev/0a1b"
     assert (task.awslogs_group, task._get_logs_stream_name()) == ("/etl/dev/tasks", "transform/transform/0a1b")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waits"), [(timedelta(minutes=30), timedelta(minutes=30)), (None, timedelta(days=3))]
+)
+def test_it_waits_with_a_trigger_that_can_stop_the_container_and_no_longer_than_the_task_may(release, timeout, waits):
+    task = fargate_task("transform", command=["parquet"], release=release, execution_timeout=timeout)
+    provider = TaskDoneTrigger("etl-dev", "arn", 6, 100, None, "eu-west-1", "/etl/dev/tasks", "stream")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.defer(trigger=provider, method_name="execute_complete", timeout=timedelta(days=3))
+    path, arguments = deferred.value.trigger.serialize()
+    assert path == "fargate_trigger.ContainerDone"
+    assert arguments == provider.serialize()[1]
+    assert deferred.value.timeout == waits
+
+
+def test_the_trigger_is_a_plugin_since_the_triggerer_does_not_know_the_dag_folder():
+    assert Path(fargate_trigger.__file__).parent.name == "plugins"
 
 
 def test_the_author_may_override_anything(release):

@@ -100,7 +100,9 @@ class Containers:
         Raises:
             StartError: The engine refused it.
         """
-        cores = int(self._docker.info()["NCPU"])  # the engine refuses more than there are
+        machine = self._docker.info()
+        limits = machine.get("CpuCfsQuota", True)  # a kernel without it would refuse every container
+        cores = int(machine["NCPU"])  # the engine refuses more than there are
         try:
             return self._docker.containers.create(
                 image.id,
@@ -113,7 +115,7 @@ class Containers:
                 read_only=launch.read_only,
                 mem_limit=f"{launch.memory_mib}m",
                 memswap_limit=f"{launch.memory_mib}m",  # the same: no swap
-                nano_cpus=min(size.cpu * _NANO // UNITS, cores * _NANO),
+                nano_cpus=min(size.cpu * _NANO // UNITS, cores * _NANO) if limits else None,
                 cpu_shares=max(2, launch.cpu_units) if launch.cpu_units else None,
                 ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, soft, hard in launch.ulimits],
                 network_mode="host",

@@ -7,6 +7,7 @@ Worker, triggerer and worker again, each with a fresh operator as in Airflow. Pr
 
 import asyncio
 import importlib.util
+import inspect
 import json
 import logging
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
 from airflow.sdk.exceptions import TaskDeferred
 
 scenario: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
@@ -35,13 +37,21 @@ def operator() -> Any:
         return task
     from fargate import fargate_task, read_release  # type: ignore[import-not-found]  # noqa: PLC0415 - on PYTHONPATH
 
-    return fargate_task(
+    task = fargate_task(
         "main",
         command=scenario["command"],
         release=read_release(Path(scenario["release"])),
         waiter_delay=1,
         **scenario.get("arguments", {}),
     )
+    return plain(task) if scenario.get("plain") else task
+
+
+def plain(task: Any) -> EcsRunTaskOperator:
+    """The provider's own operator with the arguments that the helper chose."""
+    names = inspect.signature(EcsRunTaskOperator.__init__).parameters
+    chosen = {name: getattr(task, name) for name in names if name not in ("self", "kwargs") and hasattr(task, name)}
+    return EcsRunTaskOperator(task_id="main", aws_conn_id=None, region_name=task.region_name, **chosen)
 
 
 def context() -> Any:

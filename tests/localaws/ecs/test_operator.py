@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def drive(world: World, image: str, airflow: AirflowEnvironment, tmp_path: Path)
     def run(script: str, *, container: dict[str, Any] | None = None, **scenario: Any) -> dict[str, Any]:
         definition = world.register(shell("exit 99", **({"image": image} | (container or {}))))
         release = tmp_path / "_release.json"
-        release.write_text(json.dumps(release_file(world, definition)))
+        release.write_text(json.dumps(release_file(world, {"main": definition})))
         path = tmp_path / f"{uuid.uuid4().hex}.json"
         path.write_text(json.dumps({"release": str(release), "command": [script], **scenario}))
         done = subprocess.run(
@@ -54,7 +54,7 @@ def drive(world: World, image: str, airflow: AirflowEnvironment, tmp_path: Path)
     return run
 
 
-def release_file(world: World, definition: str) -> dict[str, Any]:
+def release_file(world: World, definitions: Mapping[str, str]) -> dict[str, Any]:
     """As pipeline/release writes it."""
     return {
         "format": 1,
@@ -63,14 +63,15 @@ def release_file(world: World, definition: str) -> dict[str, Any]:
         "cluster": world.cluster,
         "subnets": [world.subnet],
         "security_groups": [],
-        "data_bucket": "data",
+        "data_bucket": "data" if "main" in definitions else world.data,
         "containers": {
-            "main": {
+            name: {
                 "task_definition": definition,
-                "container": "main",
+                "container": name,
                 "log_group": world.log_group,
                 "log_stream_prefix": "tests",
             }
+            for name, definition in definitions.items()
         },
     }
 
@@ -88,6 +89,18 @@ def test_a_task_that_succeeds_succeeds_and_its_output_is_in_airflows_log(drive: 
         assert report["trigger"] == "fargate_trigger.ContainerDone"
         assert "] hello from data" in report["log"], report["log"]
         assert report["result"] == "hello from data"
+
+
+@MODES
+def test_the_providers_operator_works_unmodified(drive: Drive, deferrable: bool) -> None:
+    report = drive("echo hello", plain=True, arguments={"deferrable": deferrable})
+    assert report["error"] is None
+    assert report["deferred"] is deferrable
+    if deferrable:
+        assert report["trigger"] == "airflow.providers.amazon.aws.triggers.ecs.TaskDoneTrigger"
+        assert report["result"] == "hello"
+    failed = drive("echo why; exit 4", plain=True, arguments={"deferrable": deferrable})
+    assert "This task is not in success state" in failed["error"]
 
 
 @MODES

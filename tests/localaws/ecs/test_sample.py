@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from docker import DockerClient
 
 from pipeline.localaws.machine.base_images import BaseImages
 from pipeline.localaws.machine.engine import Engine
+from tests.localaws.ecs.test_operator import release_file
+from tests.localaws.ecs.whole_airflow import until, whole_airflow
 from tests.localaws.ecs.world import World, open_world
 
 pytestmark = pytest.mark.docker
@@ -149,3 +152,29 @@ def test_a_step_whose_data_is_not_there_fails_with_a_sentence(sample: tuple[Worl
     task = world.run(definitions["transform"], overrides=overrides)
     assert task["containers"][0]["exitCode"] == 1
     assert "has the step before this one run?" in world.log(task["taskArn"], "transform")[-1]
+
+
+def test_airflow_loads_a_day_and_the_report_follows_by_itself(
+    sample: tuple[World, dict[str, str]], tmp_path: Path
+) -> None:
+    world, definitions = sample
+    dags = tmp_path / "dags"
+    copytree(ROOT / "dags", dags)
+    (dags / "_release.json").write_text(json.dumps(release_file(world, definitions)))
+    day = "2026-01-05"
+    with whole_airflow(tmp_path, dags, world.region.environment(), "orders_backfill") as airflow:
+        airflow.unpause("orders_report")
+        run = airflow.start("orders_backfill", first=day, last=day)
+        ended = until(lambda: (state := airflow.runs("orders_backfill")[run]) in ("success", "failed") and state, 480)
+        assert ended == "success", airflow.states("orders_backfill", run)
+        report = until(lambda: airflow.runs("orders_report"), 240)
+        (followed,) = report
+        until(lambda: airflow.runs("orders_report")[followed] == "success", 240)
+        published = until(lambda: airflow.log("orders_backfill", run, "load.publish", map_index=0), 240)
+    good = _good_rows(day)
+    assert f"{len({row['order_id'] for row in good})} orders, {_amount(good)} EUR" in published
+    s3 = world.region.client("s3")
+    daily = json.loads(s3.get_object(Bucket=world.data, Key=f"reports/daily/{day}.json")["Body"].read())
+    assert Decimal(daily["amount_eur"]) == _amount(good)
+    sales = json.loads(s3.get_object(Bucket=world.data, Key="reports/sales.json")["Body"].read())
+    assert day in {each["day"] for each in sales["days"]}

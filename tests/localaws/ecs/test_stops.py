@@ -39,6 +39,17 @@ def test_a_stopped_task_is_told_to_end_and_may_say_its_last_words(world: World, 
     assert world.log(arn) == ["ready", "told to end"]
 
 
+def test_a_task_stopped_before_it_runs_does_not_start(world: World, image: str) -> None:
+    began = monotonic()
+    arn = world.start(world.register(shell(DEAF, image)))["taskArn"]
+    world.ecs.stop_task(cluster=world.cluster, task=arn, reason="never mind")
+    task = world.ended(arn)
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "never mind")
+    assert "startedAt" in task or "exitCode" not in task["containers"][0]
+    assert task["containers"][0]["lastStatus"] == "STOPPED"
+    assert monotonic() - began < 25
+
+
 def test_a_container_that_does_not_listen_is_killed_after_its_stop_timeout(world: World, image: str) -> None:
     arn = world.start(world.register(shell(DEAF, image, stopTimeout=2)))["taskArn"]
     ready(world, arn)

@@ -107,7 +107,7 @@ class World:
         (found,) = self.ecs.describe_tasks(cluster=self.cluster, tasks=[arn], include=["TAGS"])["tasks"]
         return dict(found)
 
-    def wait(self, arn: str, until: Callable[[dict[str, Any]], Any], seconds: float = 60) -> dict[str, Any]:
+    def wait(self, arn: str, until: Callable[[dict[str, Any]], Any], seconds: float = 180) -> dict[str, Any]:
         """The task, once it is as a test wants it."""
         end = monotonic() + seconds
         while not until(found := self.task(arn)):
