@@ -21,6 +21,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from pipeline.release.s3 import S3Bucket
+from tests.release import forked
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -208,15 +209,7 @@ class Project:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """The real command, in a process of its own."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=_variables() | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return forked.start(self.folder, *arguments, **variables).end()
 
     def sync(self, *arguments: str, commit: str = "c0ffee1", code: int = 0) -> str:
         done = self.run("sync", "dev", "--no-verify", "--commit", commit, *arguments)

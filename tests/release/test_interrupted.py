@@ -84,20 +84,20 @@ def test_killed_at_any_request_the_next_run_converges(aws: Aws, project: Project
         else:
             aws.before = killer
         killer.running = forked.start(project.folder, *SYNC)
-        code, said = killer.running.end()
+        ended = killer.running.end()
         aws.before = aws.after = lambda _: None
         assert_sound(project)
         if not killer.killed:
-            assert code == 0, said
+            assert ended.returncode == 0, ended.stderr
             break
         before = set(project.contents().items())
         locked = project.pointer()["lock"] is not None
         aws.ahead = timedelta(hours=1)  # its lock expires
         aws.forget()
-        code, said = forked.start(project.folder, *SYNC).end()
+        ended = forked.start(project.folder, *SYNC).end()
         aws.ahead = timedelta()
-        assert code == 0, said
-        assert ("took over the lock of ann" in said) == locked
+        assert ended.returncode == 0, ended.stderr
+        assert ("took over the lock of ann" in ended.stdout) == locked
         again = {sent.path.split("/", 2)[2] for sent in aws.writes() if sent.method == "PUT"}
         assert_sound(project)
         contents = project.contents()
