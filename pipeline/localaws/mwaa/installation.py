@@ -6,7 +6,7 @@ over it as MWAA does (amazon-mwaa-docker-images, `user_requirements.py`):
 requirements.txt                          constraints
 names none                                the lock
 names Airflow's own, by their address     the lock, which is the part of them that MWAA's image holds
-names others                              those, and Airflow itself as in the lock
+names others, even in a comment           those, and Airflow itself as in the lock
 """
 
 import fcntl
@@ -31,6 +31,7 @@ LOCKS: Final = Path(pipeline.__file__).parent / "dagtest" / "locks"
 COMPLETE: Final = "complete"
 _FORMAT: Final = "mwaa-1"  # of what is installed; a change makes every installation anew
 _CONSTRAINT: Final = re.compile(r"^\s*(?:-c|--constraint)[\s=]\s*[\"']?([^\"'\s]+)")
+_NAMES_ANY: Final = re.compile(r"-c |--constraint ")  # how MWAA looks for them: a comment is a way to have none
 _AIRFLOWS_OWN: Final = "https://raw.githubusercontent.com/apache/airflow/constraints-"
 _EMPTY_DATABASE: Final = "empty-airflow.db"
 _MIGRATION: Final = 300.0  # seconds
@@ -152,7 +153,7 @@ def under_constraints(requirements: str, lock: str) -> tuple[str, str]:
         named = _CONSTRAINT.match(line)
         if named and named[1].startswith(_AIRFLOWS_OWN):
             continue
-        others = others or named is not None
+        others = others or _NAMES_ANY.search(line) is not None
         lines.append(line)
     pins = [line for line in lock.splitlines() if re.match(r"apache-airflow==", line)] if others else lock.splitlines()
     return "\n".join([*lines, ""]), "\n".join([*(pin.rstrip(" \\") if others else pin for pin in pins), ""])

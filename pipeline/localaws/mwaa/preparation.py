@@ -21,6 +21,11 @@ MWAA_HOME: Final = "/usr/local/airflow"
 # Shows the variables before and after the script: what it exported is the difference.
 _RUN_SCRIPT: Final = 'env -0 > "$2"; source "$1"; env -0 > "$3"'
 
+# MWAA's own words, by which a deploy knows it (amazon-mwaa-docker-images, user_requirements.py).
+_PIP_FAILED: Final = (
+    "ERROR: pip installation exited with a non-zero error code. Airflow starts without requirements.txt."
+)
+
 Tell = Callable[[str, list[str]], None]  # log stream, lines
 
 
@@ -108,9 +113,7 @@ class Preparation:
                 version, local, plugins if local != text else "", self._requirements_say
             )
         except CommandError as error:
-            self._requirements_say(
-                f"{error}", "ERROR: the requirements were not installed; Airflow starts without them"
-            )
+            self._requirements_say(error.output or str(error), _PIP_FAILED)
             return self._installations.plain(version)
         self._requirements_say("Requirements installed.")
         return found

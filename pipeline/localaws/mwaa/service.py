@@ -10,9 +10,11 @@ from typing import Any, ClassVar, Final
 from botocore.exceptions import ClientError
 
 from pipeline.localaws.mwaa import records
+from pipeline.localaws.mwaa.airflow import World
 from pipeline.localaws.mwaa.airflow_client import AirflowSilentError
+from pipeline.localaws.mwaa.components import end_left_over
 from pipeline.localaws.mwaa.declaration import BUSY, OBJECTS, bucket_of, created, updated
-from pipeline.localaws.mwaa.environment import Environment, World
+from pipeline.localaws.mwaa.environment import Environment
 from pipeline.localaws.mwaa.installation import Installations
 from pipeline.localaws.mwaa.records import Record
 from pipeline.localaws.region import LocalRegion
@@ -58,6 +60,7 @@ class Mwaa(Service):
 
     def start(self) -> None:
         """Start the environments of the time before, unless the AWS they lived in is gone with their buckets."""
+        end_left_over(self.region.folder)
         for folder in sorted(self._folder.glob("*/")):
             record = records.read(folder)
             if record and self._bucket_problem(bucket_of(record.document)) is None:

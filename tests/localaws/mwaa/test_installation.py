@@ -27,6 +27,7 @@ def test_an_installation_is_another_when_anything_in_it_changes() -> None:
         ("pandas\n", "pandas\n", LOCK),
         (f"--constraint '{AIRFLOWS_OWN}'\npandas", "pandas\n", LOCK),
         (f"-c {AIRFLOWS_OWN}\npandas", "pandas\n", LOCK),
+        ("# --constraint none\npandas", "# --constraint none\npandas\n", "apache-airflow==3.3.1\n"),
         ("-c mine.txt\npandas", "-c mine.txt\npandas\n", "apache-airflow==3.3.1\n"),
     ],
 )
