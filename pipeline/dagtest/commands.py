@@ -7,7 +7,7 @@ import click
 
 from pipeline import settings
 from pipeline.console import out, step
-from pipeline.dagtest import authors_tests, installing, junit
+from pipeline.dagtest import authors_tests, installing, junit, structures
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure, versions
 from pipeline.dagtest.summary import print_comparison, print_problems, print_rules, print_verdicts
 from pipeline.dagtest.testing import DAGS, Outcome, run_test
@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
 
 REPORTS = Path("reports")
-WRITTEN = ("dags.xml", "dags-unit.xml", "dags-coverage.xml")
+WRITTEN = ("dags.json", "dags.xml", "dags-unit.xml", "dags-coverage.xml")
 
 
 @click.command("dags")
@@ -30,7 +30,8 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
     """Import DAG files as MWAA does and check them; then run the tests in tests/dags.
 
     PATHS are files or folders, the DAG folder by default; with PATHS the tests in tests/dags are left out. Reports are
-    written to reports/dags.xml, reports/dags-unit.xml and reports/dags-coverage.xml.
+    written to reports/dags.xml, reports/dags-unit.xml and reports/dags-coverage.xml, and what the DAGs are to
+    reports/dags.json.
     """
     if rules:
         print_rules()
@@ -57,6 +58,9 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
         now = _tested(ensure(project, configured.airflow.version), project, configured, paths, again=again)
         wrong += _compared(compare(now.verdicts, outcome.verdicts), configured.airflow.version, wanted)
     else:
+        if not paths:
+            contents = {file.path: (project / file.path).read_bytes() for file in outcome.files}
+            (REPORTS / "dags.json").write_bytes(structures.document(outcome.files, contents, str(DAGS)))
         print_verdicts(outcome.verdicts, outcome.files)
         bad = {verdict.path for verdict in outcome.verdicts if verdict.fails}
         wrong += [f"{len(bad)} of {len(outcome.files)} DAG files"] if bad else []

@@ -48,6 +48,7 @@ class Task:
     Attributes:
         bases: Its operator's class and those it derives from, the nearest first.
         overrides: What it overrides of the container task it runs; None when it runs none.
+        downstream: The tasks that wait for it.
     """
 
     task_id: str
@@ -57,6 +58,7 @@ class Task:
     owner: str = ""
     retries: int = 0
     overrides: "Overrides | None" = None
+    downstream: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Schedule:
         start: The earliest start date.
         has_ended: Its end date has passed.
         is_moving: The start date is made of the time of parsing.
+        summary: Airflow's own words for it; "None" where nothing starts the DAG.
     """
 
     timetable: str
@@ -104,6 +107,7 @@ class Schedule:
     start: str | None = None
     has_ended: bool = False
     is_moving: bool = False
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -256,6 +260,7 @@ def _dag(document: Mapping[str, Any]) -> Dag:
             schedule["start"],
             schedule["ended"],
             schedule["moving"],
+            schedule["summary"],
         ),
         document["moving_start"],
     )
@@ -275,4 +280,5 @@ def _task(document: Mapping[str, Any]) -> Task:
         else Overrides(None, is_known=False)
         if overrides == "later"
         else Overrides(overrides),
+        tuple(document["downstream"]),
     )

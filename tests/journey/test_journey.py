@@ -61,7 +61,7 @@ def test_the_aws_cli_agrees(project: Project) -> None:
     [tests] = [report for report in reports if report["type"] == "TEST"]
     cases = project.aws("codebuild", "describe-test-cases", f"--report-arn={tests['arn']}")["testCases"]
     assert tests["testSummary"]["total"] == len(cases) > len(DAGS)
-    assert {case["status"] for case in cases} == {"SUCCEEDED"}
+    assert {case["status"] for case in cases} <= {"SUCCEEDED", "SKIPPED"}
     log = project.aws(
         "logs", "get-log-events", f"--log-group-name={build['logs']['groupName']}",
         f"--log-stream-name={build['logs']['streamName']}",

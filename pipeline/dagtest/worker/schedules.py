@@ -17,9 +17,9 @@ def schedule(dag: Any, stored: Any) -> dict[str, Any]:
         stored: The DAG as the scheduler reads it back, or the same one before Airflow 3.2.
 
     Returns:
-        `timetable`: its class; `automatic`: time alone starts runs; `next`: there is a run to come;
-        `error`: why none can be computed, or ""; `start`, `end`: dates or None; `ended`: the end date has passed;
-        `moving`: the start date is made of now.
+        `timetable`: its class; `summary`: Airflow's own words for it; `automatic`: time alone starts runs;
+        `next`: there is a run to come; `error`: why none can be computed, or ""; `start`, `end`: dates or None;
+        `ended`: the end date has passed; `moving`: the start date is made of now.
     """
     timetable = stored.timetable
     starts = [dag.start_date, *(task.start_date for task in dag.tasks)]
@@ -27,6 +27,7 @@ def schedule(dag: Any, stored: Any) -> dict[str, Any]:
     ends = [dag.end_date] if dag.end_date else []
     document: dict[str, Any] = {
         "timetable": type(timetable).__name__,
+        "summary": str(getattr(timetable, "summary", "") or ""),
         "automatic": bool(getattr(timetable, "can_be_scheduled", True)) and not _by_assets(timetable),
         "next": True,
         "error": "",

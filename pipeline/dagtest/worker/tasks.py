@@ -19,6 +19,7 @@ def task_facts(task: Any, source: SourceLines) -> dict[str, Any]:
         "bases": [name for name in bases if name not in NOT_TOLD],
         "owner": str(_given(task, "owner") or ""),
         "retries": _number(_given(task, "retries")),
+        "downstream": sorted(task.downstream_task_ids),
         "overrides": _overrides(task) if CONTAINER_OPERATOR in bases else None,
     }
 

@@ -234,7 +234,7 @@ class Watch:
         found = name if name.startswith("/") else os.path.realpath(name)
         if isinstance(flags, int) and flags & WRITING:
             self._changed("write", found)
-        elif found.startswith(self.project):
+        elif found.startswith(self.project + os.sep) and not found.startswith(self.home + os.sep):
             self.read.add(found)
 
     def _list(self, _: str, arguments: tuple[Any, ...]) -> None:

@@ -1,0 +1,44 @@
+"""`dags.json`: what the DAGs are, tasks, dependencies and schedule, for whoever compares two releases. Pure.
+
+{"format": 1,
+ "files": {"orders.py": "SHA-256 of the file"},
+ "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 0 * * *",
+                           "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["validate"]}}}}}
+
+with paths below the DAG folder.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from pipeline.dagtest.facts import Dag, DagFile
+
+FORMAT = 1
+_NOTHING_STARTS_IT = ("", "None")  # Airflow's summaries of a schedule that is none
+
+
+def document(files: Sequence[DagFile], contents: Mapping[str, bytes], folder: str) -> bytes:
+    """The structures of all DAGs, as JSON.
+
+    Args:
+        files: The DAG files.
+        contents: Their contents, by path as in `files`.
+        folder: The DAG folder; paths in the document are below it.
+    """
+    below = {file.path: str(PurePosixPath(file.path).relative_to(folder)) for file in files}
+    structures = {
+        "format": FORMAT,
+        "files": {below[file.path]: hashlib.sha256(contents[file.path]).hexdigest() for file in files},
+        "dags": {dag.dag_id: {"file": below[file.path], **_dag(dag)} for file in files for dag in file.dags},
+    }
+    return json.dumps(structures, indent=1, sort_keys=True).encode()
+
+
+def _dag(dag: Dag) -> dict[str, object]:
+    summary = dag.schedule.summary if dag.schedule else ""
+    return {
+        "schedule": None if summary in _NOTHING_STARTS_IT else summary,
+        "tasks": {task.task_id: {"operator": task.operator, "downstream": list(task.downstream)} for task in dag.tasks},
+    }
