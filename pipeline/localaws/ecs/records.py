@@ -37,11 +37,13 @@ class TaskRecords:
         return ended
 
     def put(self, document: Document) -> None:
-        """Remember a task as it is now."""
+        """Remember a task as it is now, unless another thread has already brought a later version of it."""
         task_id = _id(document)
         path = self._folder / f"{task_id}.json"
         new = path.with_suffix(".new")
         with self._lock:
+            if self._tasks.get(task_id, document)["version"] > document["version"]:
+                return
             self._tasks[task_id] = document
             new.write_text(json.dumps(document, default=_as_text), encoding="utf-8")
             new.replace(path)

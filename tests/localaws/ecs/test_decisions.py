@@ -151,6 +151,17 @@ def test_a_task_nobody_saw_end_has_ended_after_a_restart(tmp_path: Path) -> None
     assert json.loads((tmp_path / "0001.json").read_text())["stopCode"] == "TerminationNotice"
 
 
+def test_a_version_that_comes_late_does_not_undo_a_later_one(tmp_path: Path) -> None:
+    records = TaskRecords(tmp_path)
+    records.load()
+    records.put({**document(1), "version": 6})
+    records.put({**document(1, "RUNNING"), "version": 5})
+    found = records.get("0001")
+    assert found
+    assert found["lastStatus"] == "STOPPED"
+    assert '"version": 6' in (tmp_path / "0001.json").read_text()
+
+
 def test_only_so_many_stopped_tasks_are_kept_and_every_running_one(tmp_path: Path) -> None:
     records = TaskRecords(tmp_path)
     records.load()
