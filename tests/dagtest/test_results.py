@@ -13,7 +13,7 @@ from pipeline.dagtest.airflow_environment import ensure
 from pipeline.dagtest.importing import Importing
 from pipeline.dagtest.results import Results
 from pipeline.dagtest.testing import run_test
-from tests.dagtest.projects import AIRFLOW, make_project, write
+from tests.dagtest.projects import AIRFLOW, ROOT, make_project, write
 
 DAG = "from airflow.sdk import DAG\ndag = DAG('{}', description={})\n"
 FILES = {
@@ -123,6 +123,13 @@ def test_a_file_that_is_gone_is_gone(project: Path) -> None:
     (project / "dags" / "new.py").unlink()
     outcome = run_test(ensure(project, AIRFLOW), project, settings.load(project))
     assert "dags/new.py" not in {file.path for file in outcome.files}
+
+
+def test_an_airflow_inside_the_project_is_no_part_of_what_a_file_reads() -> None:
+    configured, environment = settings.load(ROOT), ensure(ROOT, AIRFLOW)
+    assert environment.folder.is_relative_to(ROOT)
+    run_test(environment, ROOT, configured)
+    assert all(file.is_kept for file in run_test(environment, ROOT, configured).files)
 
 
 def test_results_of_another_airflow_or_other_requirements_are_others(tmp_path: Path) -> None:
