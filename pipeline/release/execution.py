@@ -109,7 +109,7 @@ def carry_out(
             parts = _update_parts(environment, order, lease, tell)
         except RequirementsError as error:
             raise _restored(environment, situation.current, order, lease=lease, error=error, tell=tell) from None
-        written = publish(environment.bucket, order.plan, order.files, lease.still_ours)
+        written = publish(environment.bucket, order.plan, order.files, lease.still_ours, tell)
         if environment.airflow is not None and before is not None:
             try:
                 _prove(environment, environment.airflow, order.expect(before), before, lease=lease, tell=tell)
@@ -253,7 +253,7 @@ def _restored(
         placed |= {row.key: order.recorded[row.key].level for row in order.plan.rows if row.key in order.recorded}
         standing = Standing(current=former, interrupted=order.restores, levels=placed)
         back = rollback.decide(former, standing, listing, environment.keep)
-        publish(environment.bucket, back, {}, lease.still_ours)
+        publish(environment.bucket, back, {}, lease.still_ours, tell)
         versions = {row.name: _former(environment.bucket, former, row.name) for row in order.plan.part_changes}
         if versions:
             tell(f"{error.what}\nRestoring {former.id}: {', '.join(PART_KEYS[name] for name in versions)} first")

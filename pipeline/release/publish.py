@@ -1,8 +1,9 @@
 """Carrying out a plan's rows: uploads, restorations and deletions, phase by phase."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import groupby
+from itertools import groupby, islice
+from time import monotonic
 
 from pipeline.errors import PipelineError
 from pipeline.release.bucket import Bucket, Written
@@ -11,10 +12,16 @@ from pipeline.release.s3 import PARALLEL
 from pipeline.release.tree import Source
 
 _SIGN_OF_LIFE = 2.0  # seconds between looks at the lock while S3 is slow
+_AHEAD = 2 * PARALLEL  # handed to the threads at once
+_TOLD_EVERY = 3.0  # seconds between lines of progress
 
 
 def publish(
-    bucket: Bucket, plan: Plan, contents: Mapping[str, Source], alive: Callable[[], None]
+    bucket: Bucket,
+    plan: Plan,
+    contents: Mapping[str, Source],
+    alive: Callable[[], None],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Written]:
     """Do the rows of a plan. A phase begins when the one before is complete.
 
@@ -23,6 +30,7 @@ def publish(
         plan: The plan.
         contents: For each key to upload, its source.
         alive: Called often; raises when the lock was lost.
+        tell: Takes a sentence for people every few seconds.
 
     Returns:
         What S3 says of every key that was written, restored or found to be there.
@@ -31,6 +39,7 @@ def publish(
         PipelineError: The first failure. What was done until then stays; a new plan continues from there.
     """
     done: dict[str, Written] = {}
+    progress = _Progress(len(plan.changes), tell)
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="publish") as pool:
         for _, rows in groupby(plan.changes, key=lambda row: row.phase):
             alive()
@@ -38,33 +47,52 @@ def publish(
             expected = {row.key: row.expected for row in phase if row.action is Action.DELETE}
             if expected:
                 bucket.delete(expected.keys(), expected)
-            done |= _side_by_side(
-                pool, bucket, [row for row in phase if row.action is not Action.DELETE], contents, alive
-            )
+                progress.add(len(expected))
+            written = [row for row in phase if row.action is not Action.DELETE]
+            done |= _side_by_side(written, lambda row: pool.submit(_do, bucket, row, contents), alive, progress)
     return done
 
 
+class _Progress:
+    """Says how far it is, now and then."""
+
+    def __init__(self, total: int, tell: Callable[[str], None]) -> None:
+        self._total = total
+        self._tell = tell
+        self._done = 0
+        self._told = monotonic()
+
+    def add(self, count: int) -> None:
+        self._done += count
+        if monotonic() - self._told >= _TOLD_EVERY:
+            self._told = monotonic()
+            self._tell(f"{self._done} of {self._total} files")
+
+
 def _side_by_side(
-    pool: ThreadPoolExecutor,
-    bucket: Bucket,
-    rows: list[Row],
-    contents: Mapping[str, Source],
+    rows: Iterable[Row],
+    begin: Callable[[Row], Future[Written | None]],
     alive: Callable[[], None],
+    progress: _Progress,
 ) -> dict[str, Written]:
-    running: dict[Future[Written | None], Row] = {pool.submit(_do, bucket, row, contents): row for row in rows}
     done: dict[str, Written] = {}
-    waiting = set(running)
+    left = iter(rows)
+    running: dict[Future[Written | None], Row] = {}
     try:
-        while waiting:
-            finished, waiting = wait(waiting, timeout=_SIGN_OF_LIFE, return_when=FIRST_COMPLETED)
+        # A few at a time: to wait for one of thousands would take longer than what is waited for.
+        while started := {begin(row): row for row in islice(left, _AHEAD - len(running))} or running:
+            running |= started
+            finished, _ = wait(running, timeout=_SIGN_OF_LIFE, return_when=FIRST_COMPLETED)
             for future in finished:
+                row = running.pop(future)
                 if (written := future.result()) is not None:
-                    done[running[future].key] = written
+                    done[row.key] = written
+            progress.add(len(finished))
             alive()
     except BaseException:
-        for future in waiting:
+        for future in running:
             future.cancel()
-        wait(waiting)  # nothing of ours may still write once the lock is let go
+        wait(running)  # nothing of ours may still write once the lock is let go
         raise
     return done
 
