@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -15,6 +17,8 @@ from botocore.exceptions import ClientError
 from pipeline.errors import PipelineError
 from pipeline.localaws.machine.processes import process_ids, started_at
 from pipeline.localaws.mwaa.sessions import title_of
+from pipeline.process import CommandError, run
+from pipeline.release import pip_log
 from pipeline.release.airflow import AirflowAnswerError, MwaaAirflow
 from pipeline.release.verify import Expectation, Patience, observe, verify
 from tests.localaws.mwaa.world import DAG, World, archive, until
@@ -104,6 +108,21 @@ def test_an_answer_that_is_an_error_carries_its_status(world: World, session: bo
     assert refused.value.response["Error"]["Code"] == "RestApiClientException"
 
 
+def test_the_aws_cli_asks_airflow_and_describes_the_environment(world: World) -> None:
+    def aws(*arguments: str) -> Any:
+        command = [str(Path(sys.executable).with_name("aws")), "mwaa", *arguments, "--name", world.name]
+        return json.loads(run(command, env=world.region.environment()))
+
+    answer = aws("invoke-rest-api", "--method", "GET", "--path", "/dags", "--query-parameters", '{"limit": 1}')
+    assert answer["RestApiStatusCode"] == 200
+    assert len(answer["RestApiResponse"]["dags"]) == 1
+    described = aws("get-environment")["Environment"]
+    assert (described["Status"], described["AirflowVersion"]) == ("AVAILABLE", "3.3.1")
+    assert "WebToken" in aws("create-web-login-token")
+    with pytest.raises(CommandError, match="RestApiClientException"):
+        aws("invoke-rest-api", "--method", "GET", "--path", "/dags/nowhere")
+
+
 def test_the_tokens_of_mwaa_sign_a_browser_in_and_run_commands(world: World) -> None:
     mwaa = world.region.client("mwaa")
     web, cli = mwaa.create_web_login_token(Name=world.name), mwaa.create_cli_token(Name=world.name)
@@ -130,6 +149,7 @@ def test_requirements_that_cannot_be_installed_are_logged_and_the_environment_is
         log = world.log(group, "requirements_install")
         assert "boto3==1.0.0" in log
         assert "ERROR: pip installation exited with a non-zero error code" in log
+        assert any("boto3" in problem for problem in pip_log.problems(log.splitlines())), "the release step reads it"
 
 
 def test_plugins_startup_script_and_options_take_effect_with_an_update(world: World) -> None:
