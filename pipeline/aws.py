@@ -13,13 +13,14 @@ def session(region: str) -> boto3.Session:
     return boto3.Session(region_name=region)
 
 
-def assume(role_arn: str, name: str, region: str) -> boto3.Session:
+def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> boto3.Session:
     """A session in a role that is taken anew before it ends: a graceful release outlasts a role's one hour.
 
     Args:
         role_arn: The role.
         name: The session's name, as CloudTrail will show it.
         region: The region of the session's clients.
+        policy: A policy, as JSON, that the session is held to beside the role's own.
 
     Raises:
         PipelineError: The role does not exist or may not be assumed.
@@ -34,7 +35,7 @@ def assume(role_arn: str, name: str, region: str) -> boto3.Session:
             client_creator=own.client,
             source_credentials=source,
             role_arn=role_arn,
-            extra_args={"RoleSessionName": name},
+            extra_args={"RoleSessionName": name, **({"Policy": policy} if policy else {})},
         )
         credentials = DeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method="assume-role")
         credentials.get_frozen_credentials()  # now, while a refusal can be told with the role's name

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "approve": "pipeline.operate.commands:approve",
     "reject": "pipeline.operate.commands:reject",
     "retry": "pipeline.operate.commands:retry",
+    "clear": "pipeline.operate.commands:clear",
     "local": "pipeline.local:local",
 }
 

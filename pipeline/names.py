@@ -3,6 +3,7 @@
 from pipeline.settings import Settings
 
 RELEASE_FILE = "dags/_release.json"
+BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
 
 
 def pipeline_stack(settings: Settings) -> str:
@@ -38,6 +39,16 @@ def release_role(settings: Settings, environment: str, account: str) -> str:
 def reader_role(settings: Settings, environment: str, account: str) -> str:
     """ARN of the role, in the environment's account, that sees what a release would change and changes nothing."""
     return f"arn:aws:iam::{account}:role/{settings.name}-{environment}-reader"
+
+
+def bootstrap_role(purpose: str, account: str, region: str) -> str:
+    """ARN of a role that `cdk bootstrap` created: `deploy`, `cfn-exec`, `file-publishing`."""
+    return f"arn:aws:iam::{account}:role/cdk-{BOOTSTRAP_QUALIFIER}-{purpose}-role-{account}-{region}"
+
+
+def deploy_role(account: str, region: str) -> str:
+    """ARN of the role in which CDK deploys stacks there."""
+    return bootstrap_role("deploy", account, region)
 
 
 class Outputs:

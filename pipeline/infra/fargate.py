@@ -66,7 +66,8 @@ class TasksStack(Stack):
             "Log",
             log_group_name=task_names.log_group(settings, environment),
             retention=LOGS_KEPT,
-            removal_policy=RemovalPolicy.RETAIN,  # why a task failed is asked after it is gone
+            # Why a task failed is asked after it is gone. A log whose stack was never created is in the way.
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         cluster = ecs.CfnCluster(
             self,

@@ -52,12 +52,14 @@ class PipelineStack(Stack):
         self._places = {
             environment: of_environment(settings, environment, place) for environment in settings.environments
         }
-        deployers = sorted({there.bootstrap_role("deploy") for there in self._places.values()})
+        self._deployers = deployers = sorted({there.bootstrap_role("deploy") for there in self._places.values()})
         self._artifacts = Artifacts(self, names.code_pipeline(settings), readers=deployers)
         self._images = [repository.repository_arn for repository in self._registry(containers)]
 
         repository = codecommit.Repository(self, "Repository", repository_name=settings.repository)
-        repository.apply_removal_policy(RemovalPolicy.RETAIN)  # nobody loses their history to a template
+        repository.apply_removal_policy(
+            RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        )  # nobody loses their history to a template
         # By name: CDK derives the names of artifacts and variables from it, and hashes one that is only known later.
         named = codecommit.Repository.from_repository_name(self, "NamedRepository", settings.repository)
         self._source = pipelines.CodePipelineSource.code_commit(named, settings.branch, action_name="Source")
@@ -109,7 +111,8 @@ class PipelineStack(Stack):
 
     def _test(self, way: pipelines.CodePipeline) -> None:
         """Side by side: an image that nobody references yet harms nobody."""
-        made = [self._steps.make(step) for step in (*steps.tests(), steps.build_images(self._images))]
+        wanted = (*steps.tests(), steps.build_images(self._images), steps.clear(self._deployers))
+        made = [self._steps.make(step) for step in wanted]
         way.add_wave("TestAndBuild", pre=made)
         self._evidence = {f"reports/{step.id}": step for step in made if step.primary_output is not None}
 

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from aws_cdk import DefaultStackSynthesizer, Environment
+from aws_cdk import Environment
 
+from pipeline import names
 from pipeline.errors import UsageError
 from pipeline.settings import SETTINGS_FILE, Settings
-
-_QUALIFIER = DefaultStackSynthesizer.DEFAULT_QUALIFIER  # of the names that `cdk bootstrap` gives
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,11 @@ class Place:
 
     def bootstrap_role(self, purpose: str) -> str:
         """ARN of a role that `cdk bootstrap` created there: `deploy`, `cfn-exec`, `file-publishing`."""
-        name = f"cdk-{_QUALIFIER}-{purpose}-role-{self.account}-{self.region}"
-        return f"arn:aws:iam::{self.account}:role/{name}"
+        return names.bootstrap_role(purpose, self.account, self.region)
 
     def bootstrap_bucket(self) -> str:
         """ARN of the bucket that `cdk bootstrap` created there for templates."""
-        return f"arn:aws:s3:::cdk-{_QUALIFIER}-assets-{self.account}-{self.region}"
+        return f"arn:aws:s3:::cdk-{names.BOOTSTRAP_QUALIFIER}-assets-{self.account}-{self.region}"
 
     def bootstrap_stack(self) -> str:
         """ARN of the stack that `cdk bootstrap` made there, up to its id."""

@@ -62,7 +62,7 @@ def _repository(
                 max_image_age=UNTAGGED_KEPT,
             )
         ],
-        removal_policy=RemovalPolicy.RETAIN,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,  # one that was never created is in the way
     )
     if pulling_accounts:
         repository.add_to_resource_policy(

@@ -38,6 +38,15 @@ def tests() -> tuple[Step, ...]:
     )
 
 
+def clear(deployers: Sequence[str]) -> Step:
+    """Delete stacks that were never created, which nothing could update.
+
+    Args:
+        deployers: ARNs of the roles in which CDK deploys, of which the step takes a small part.
+    """
+    return Step("clear", "clear", QUICK, rights=[Right(("sts:AssumeRole",), tuple(deployers))])
+
+
 def build_images(repositories: Sequence[str]) -> Step:
     """Build what ECR lacks and push it.
 

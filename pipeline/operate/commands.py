@@ -10,6 +10,7 @@ import click
 from pipeline import aws, names, settings
 from pipeline.console import out
 from pipeline.errors import EXIT_FAILED, PipelineError
+from pipeline.operate import never_created
 from pipeline.operate.client import PipelineClient
 from pipeline.operate.executions import Action, Execution
 from pipeline.operate.show import SHORT, advice, heading, reason_lines, report_line, stage_lines
@@ -173,3 +174,11 @@ def retry(stage: str | None, execution_id: str | None) -> None:
         raise PipelineError(f"nothing failed in execution {execution.id[:SHORT]}", where=client.name)
     client.retry(execution, failed[0].stage)
     _follow(client, execution.id)
+
+
+@click.command()
+def clear() -> None:
+    """Delete stacks whose first creation failed: they hold nothing, and nothing can update them."""
+    configured = settings.load(Path.cwd())
+    account = configured.account or aws.account(aws.session(configured.region))
+    never_created.clear(configured, account, lambda line: out.print(line, markup=False))

@@ -104,7 +104,9 @@ def test_people_release_by_hand_where_the_settings_name_them(tmp_path: Path) -> 
     assembly = compose(tmp_path, {"environments": {"dev": {}, "prod": {"releasers": [person]}}})
     for role in ("release", "reader"):
         statements = trust(assembly, "etl-prod-airflow", f"etl-prod-{role}")
-        assert [person in each["Condition"]["ArnEquals"]["aws:PrincipalArn"] for each in statements] == [True] * len(statements)
+        assert [person in each["Condition"]["ArnEquals"]["aws:PrincipalArn"] for each in statements] == [True] * len(
+            statements
+        )
         assert OTHER_ACCOUNT in json.dumps([each["Principal"] for each in statements])
     assert person not in json.dumps(trust(assembly, "etl-dev-airflow", "etl-dev-release"))
 

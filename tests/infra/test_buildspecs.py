@@ -16,6 +16,7 @@ PROJECTS = {
     "test-containers": "etl-test-containers",
     "test-stacks": "etl-test-stacks",
     "build-images": "etl-build-images",
+    "clear": "etl-clear",
     "sync": "etl-sync-dev",
     "dossier": "etl-dossier-prod",
 }

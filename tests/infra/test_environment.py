@@ -61,7 +61,7 @@ def test_image_tags_cannot_be_moved_and_images_outlive_the_stack(assembly: Assem
     for repository in assembly.resources("AWS::ECR::Repository").values():
         assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
         assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
-        assert repository["DeletionPolicy"] == "Retain"
+        assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_another_account_may_pull_and_nothing_more(wide_assembly: Assembly, assembly: Assembly) -> None:
