@@ -21,7 +21,7 @@ test: setup ## every check and test, the whole journey of a commit included
 	@$(BIN)/python -m pytest $(TESTS)
 
 check: setup ## the quick part of the tests: no Docker, no journey
-	@$(BIN)/python -m pytest -m "not docker and not journey"
+	@$(BIN)/python -m pytest -m "not docker and not journey and not airflow and not benchmark"
 
 setup: .venv/ready node_modules/.package-lock.json
 

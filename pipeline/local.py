@@ -19,6 +19,7 @@ from pipeline.console import out, step
 from pipeline.errors import EXIT_FAILED, PipelineError
 from pipeline.git import Git
 from pipeline.localairflow.commands import airflow
+from pipeline.localairflow.working_tree import WorkingTree
 from pipeline.localaws.instance import Address, Instance
 from pipeline.localaws.machine import packages
 from pipeline.localaws.machine.base_images import BaseImages, HostSettings
@@ -55,7 +56,8 @@ local.add_command(airflow)
 @local.command()
 @_port
 @click.option("--follow/--no-follow", default=True, help="Follow the commit through the pipeline.")
-def up(port: int, follow: bool) -> None:
+@click.option("--airflow-only", is_flag=True, help="No pipeline: an Airflow that follows the files as you edit them.")
+def up(port: int, *, follow: bool, airflow_only: bool) -> None:
     """Start the local AWS, deploy the pipeline to it, and send it the current commit."""
     configured = settings.load(Path.cwd())
     instance = Instance(FOLDER)
@@ -65,10 +67,16 @@ def up(port: int, follow: bool) -> None:
         with step("local AWS"):
             address = instance.start(configured.region, port, {})
         region = address.in_folder(instance.folder)
-        with _pointing_at(region, address):
-            _deploy(configured, region, address)
-            execution = _send(configured, region)
-    if follow:
+        if airflow_only:
+            tree = WorkingTree(region, configured, Path.cwd(), out.print)
+            tree.up()
+        else:
+            with _pointing_at(region, address):
+                _deploy(configured, region, address)
+                execution = _send(configured, region)
+    if airflow_only:
+        tree.follow()
+    elif follow:
         with _pointing_at(region, address):
             client = PipelineClient(aws.session(configured.region), names.code_pipeline(configured))
             last = Watcher(client).follow(execution)

@@ -6,6 +6,7 @@ from pipeline.localaws.codebuild.service import end_left_over as end_builds
 from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.machine.processes import RECORD, Processes
 from pipeline.localaws.machine.registry import Registry
+from pipeline.localaws.mwaa.components import end_left_over as end_airflows
 
 ENGINE = "docker"
 REGISTRY = "registry"
@@ -18,6 +19,7 @@ def end_left_over(folder: Path) -> None:
         folder: The local AWS's folder. Every service keeps the records of its processes below its own folder there.
     """
     end_builds(folder)
+    end_airflows(folder)
     # Containers end with the engine; it goes by itself, for it leaves mounts, interfaces and rules too.
     Engine(folder / ENGINE).clean_up()
     for pattern in (f"*/*{RECORD}", f"*/*/*{RECORD}"):

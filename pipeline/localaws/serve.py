@@ -55,7 +55,7 @@ def compose(region: LocalRegion, engine: Engine) -> LocalAws:
         Ecs(region, lambda: engine.client, lambda uri: image_reference(uri, region)),
         Eks(region),
         Glue(region, Path(sys.executable)),
-        Mwaa(region),
+        Mwaa(region, Path(".airflow").resolve(), dict(os.environ)),
     ]
     return LocalAws(region, services, {**ecr.mounts, PREFIX: GitHttp(region, repositories)})
 
