@@ -26,7 +26,7 @@ class Importing:
         dag_folder: What MWAA has as its DAG folder: modules are found in it.
         region: Of the environment that the DAGs are for.
         variables: Environment variables that the files find.
-        deny: Kinds of access that are prevented.
+        deny: Kind of access that is prevented → patterns of files, from the project, for which it is not.
         seconds: How long importing one file may take.
         budget: Seconds for all files together.
     """
@@ -36,7 +36,7 @@ class Importing:
     dag_folder: Path
     region: str
     variables: Mapping[str, str]
-    deny: tuple[str, ...]
+    deny: Mapping[str, tuple[str, ...]]
     seconds: float
     budget: float
 
@@ -78,7 +78,7 @@ def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[st
             "home": str(importing.environment.folder.resolve()),
             "paths": [str(path.resolve()) for path in paths],
             "known": list(known),
-            "deny": list(importing.deny),
+            "deny": dict(importing.deny),
             "seconds": importing.seconds,
             "budget": importing.budget,
             "memory": MEMORY,

@@ -88,7 +88,7 @@ class Results:
             str(importing.project),
             str(importing.dag_folder),
             json.dumps(sorted(importing.process_variables.items())),
-            json.dumps([sorted(importing.deny), importing.seconds, MEMORY]),
+            json.dumps([sorted(importing.deny.items()), importing.seconds, MEMORY]),
             *(_digest(path.read_bytes()) for path in sorted(WORKER.glob("*.py"))),
             *before.surroundings(importing.dag_folder),
         ]

@@ -11,7 +11,7 @@ from pipeline.dagtest.importing import MEMORY, Imported, Importing, import_files
 from pipeline.dagtest.old_names import old_names
 from pipeline.dagtest.project_containers import tasks_and_bases
 from pipeline.dagtest.results import Results
-from pipeline.dagtest.rules import RULES, Project, Verdict, judge, levels
+from pipeline.dagtest.rules import Project, Verdict, denied, judge, levels
 from pipeline.settings import DagTests, Settings
 
 DAGS = Path("dags")
@@ -53,10 +53,7 @@ def run_test(
         (root / DAGS).resolve(),
         settings.region,
         variables(demands),
-        # Nothing may change the project, whatever the team thinks of a file that tries.
-        tuple(
-            rule.access for name, rule in RULES.items() if rule.access and (used[name] == "deny" or name == "no-writes")
-        ),
+        denied(demands.rules, demands.exceptions),
         demands.seconds,
         demands.budget,
     )

@@ -29,7 +29,7 @@ FILES = {
     "moves.py": 'import pendulum\nwith DAG("moves", schedule="@daily", start_date=pendulum.now()):\n    pass\n',
     "one.py": 'dag = DAG("twin")\n',
     "two.py": 'dag = DAG("twin")\n',
-    "asks.py": 'DAG("asks", description=Variable.get("what", default="-"))\n',
+    "asks.py": 'dag = DAG("asks", description=Variable.get("what", default="-"))\n',
     "worker.py": 'with DAG("worker"):\n    @task\n    def work(): ...\n    work()\n',
     "old.py": 'from airflow.operators.bash import BashOperator\nDAG("old")\n',
     "no_dag.py": "x = 'airflow dag'\n",
@@ -110,6 +110,14 @@ def test_the_settings_switch_rules_and_say_what_the_team_demands(tmp_path: Path)
     assert "its owner is 'airflow'" in found.said()["good.py", "owners"]
     assert "warning: dags/asks.py:4: Variable.get 'what'" in found.said("skipped")["asks.py", "no-variables"]
     assert not [rule for _, rule in found.cases if rule == "duplicate-ids"]
+
+
+def test_an_exception_lets_an_access_happen_for_the_files_it_names_only(tmp_path: Path) -> None:
+    files = dict.fromkeys(("old_asks.py", "asks.py"), HEAD + FILES["asks.py"])
+    project = make_project(tmp_path, files, exceptions={"no-variables": ["dags/old_*"]}, rules={"duplicate-ids": "off"})
+    found = run(project)
+    assert set(found.said()) == {("asks.py", "no-variables")}
+    assert "old_asks.py" not in {name for name, rule in found.said("skipped") if rule in ("imports", "schedules")}
 
 
 def test_the_sample_project_is_ready_for_airflow(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_an_airflow_inside_the_project_is_no_part_of_what_a_file_reads() -> None
 def test_results_of_another_airflow_or_other_requirements_are_others(tmp_path: Path) -> None:
     project = make_project(tmp_path, {})
     environment = ensure(project, AIRFLOW)
-    importing = Importing(environment, project, project / "dags", "eu-west-1", {}, (), 30, 60)
+    importing = Importing(environment, project, project / "dags", "eu-west-1", {}, {}, 30, 60)
     other = replace(importing, environment=replace(environment, folder=tmp_path / "other"))
     assert Results.load(importing).path != Results.load(other).path
 
@@ -149,7 +149,7 @@ def test_results_that_cannot_be_read_are_none(project: Path) -> None:
 def test_what_changed_while_it_was_imported_is_not_kept(tmp_path: Path) -> None:
     project = make_project(tmp_path, {"a.py": "x = 1\n"})
     file = project / "dags" / "a.py"
-    importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, (), 30, 60)
+    importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, {}, 30, 60)
     results = Results.load(importing)
     result = {"own": [], "read": [str(file)], "listed": [], "absent": []}
     document = {"path": str(file), "outcome": "done", "events": [], "result": result}

@@ -16,7 +16,7 @@ from pipeline.dagtest.facts import (
     Schedule,
     Task,
 )
-from pipeline.dagtest.rules import RULES, Project, Verdict, judge, levels
+from pipeline.dagtest.rules import RULES, Project, Verdict, denied, judge, levels
 from pipeline.errors import UsageError
 from pipeline.settings import DagTests
 
@@ -78,6 +78,31 @@ def test_an_import_that_a_rule_stopped_is_told_by_that_rule_alone() -> None:
     assert verdicts["imports"].skipped
     assert not verdicts["imports"].problems
     assert verdicts["no-network"].fails
+
+
+@pytest.mark.parametrize("demands", [{"rules": {"no-writes": "off"}}, {"exceptions": {"no-writes": ["dags/*"]}}])
+def test_an_import_that_was_stopped_is_told_by_itself_when_no_other_rule_tells(demands: dict[str, Any]) -> None:
+    failure = ImportFailure("AccessWhileParsing: remove dags", 2, is_denied=True)
+    stopped = DagFile("dags/a.py", failure=failure, events=(Event("files", "remove dags", 2),))
+    (verdict,) = verdicts_of("imports", stopped, **demands)
+    assert verdict.fails
+    assert not says("no-writes", stopped, **demands) if "exceptions" in demands else True
+
+
+@pytest.mark.parametrize(
+    ("rules", "exceptions", "expected"),
+    [
+        ({}, {}, {"network": (), "files": ()}),
+        ({"no-network": "warn"}, {}, {"files": ()}),
+        ({"no-network": "off", "no-writes": "off"}, {}, {"files": ()}),
+        ({}, {"no-network": ("dags/a.py",), "no-writes": ("dags/a.py",)}, {"network": ("dags/a.py",), "files": ()}),
+    ],
+)
+def test_an_access_is_prevented_where_its_rule_denies_it_and_writing_always(
+    rules: dict[str, Any], exceptions: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    found = denied(rules, exceptions)
+    assert {kind: found[kind] for kind in ("network", "files") if kind in found} == expected
 
 
 def test_a_file_without_a_dag_is_named_as_such_and_does_not_fail() -> None:

@@ -11,7 +11,7 @@ from pipeline.dagtest.rules.verdicts import Judge, Level, Problem, Project, Verd
 from pipeline.errors import UsageError
 from pipeline.settings import SETTINGS_FILE
 
-__all__ = ["IMPORTS", "RULES", "Problem", "Project", "Rule", "Verdict", "judge", "levels"]
+__all__ = ["IMPORTS", "RULES", "Problem", "Project", "Rule", "Verdict", "denied", "judge", "levels"]
 
 IMPORTS: Final = "imports"
 
@@ -81,6 +81,21 @@ def levels(wanted: Mapping[str, Level], exceptions: Mapping[str, Sequence[str]])
     return {name: wanted.get(name, rule.level) for name, rule in RULES.items()}
 
 
+def matches(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a file, as people write it, is meant by one of the patterns."""
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def denied(wanted: Mapping[str, Level], exceptions: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:
+    """Kind of access that does not happen → patterns of files for which it does.
+
+    Nothing may change the project, whatever the team thinks of a file that tries: its other files would suffer.
+    """
+    used = levels(wanted, exceptions)
+    found = {rule.access: tuple(exceptions.get(name, ())) for name, rule in RULES.items() if used[name] == "deny"}
+    return {kind: patterns for kind, patterns in found.items() if kind} | {"files": ()}
+
+
 def judge(files: Sequence[DagFile], project: Project) -> tuple[Verdict, ...]:
     """Every rule's verdict on every file, files by path and rules in their order; rules that are off say nothing.
 
@@ -101,11 +116,14 @@ def _verdicts(files: Sequence[DagFile], project: Project) -> Iterator[Verdict]:
     demands = project.demands
     used = levels(demands.rules, demands.exceptions)
     for file in files:
+        excepted = {name for name in RULES if matches(file.path, demands.exceptions.get(name, ()))}
+        told = {rule.access for name, rule in RULES.items() if used[name] != "off" and name not in excepted}
         for name, rule in RULES.items():
-            excepted = any(fnmatchcase(file.path, pattern) for pattern in demands.exceptions.get(name, ()))
-            skipped = "an exception of the team's, in cdk.json" if excepted else _not_for(rule, file)
             if used[name] == "off":
                 continue
+            skipped = _not_for(rule, file, told)
+            if name in excepted:
+                skipped = "an exception of the team's, in cdk.json"
             if skipped:
                 yield Verdict(file.path, name, skipped=skipped, level=used[name])
                 continue
@@ -113,8 +131,10 @@ def _verdicts(files: Sequence[DagFile], project: Project) -> Iterator[Verdict]:
             yield Verdict(file.path, name, tuple(rule.judge(file, project)), seconds=seconds, level=used[name])
 
 
-def _not_for(rule: Rule, file: DagFile) -> str:
-    if rule.judge is parsing.imports and file.failure and file.failure.is_denied:
+def _not_for(rule: Rule, file: DagFile, told: set[str]) -> str:
+    """Why a rule says nothing of a file; `told` are the kinds of access that rules tell of."""
+    is_denied = file.failure is not None and file.failure.is_denied
+    if rule.judge is parsing.imports and is_denied and any(event.kind in told for event in file.events):
         return "the import was stopped by what another rule denies"
     if not rule.needs_dags:
         return ""

@@ -25,10 +25,10 @@ def imports(file: DagFile, project: Project) -> Iterator[Problem]:
     raised                     the error's last line, with the line in this file
     timed out                  that, with the limit, and the line it was at
     process ended              how: its exit code or signal, and the line that did it if it is known
-    stopped by a denied access none: the rule about that access tells
+    stopped by a denied access none, if the rule about that access tells
     """
     failure = file.failure
-    if failure and not failure.is_denied:
+    if failure:
         mend = "Airflow would show this as an import error and run none of the file's DAGs."
         if "No module named" in failure.message:
             mend = _mend_module(failure.message.partition("'")[2], project)

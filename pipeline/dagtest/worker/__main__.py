@@ -19,7 +19,7 @@ def main() -> None:
     """Run the job that the one argument names; results go to standard output as they come."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     dags, current, home, project = (Path(job[name]) for name in ("dag_folder", "current", "home", "project"))
-    folder = inspection.Folder(dags, current, home, project, tuple(job["deny"]))
+    folder = inspection.Folder(dags, current, home, project, job["deny"])
     listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
     # On MWAA the plugins are elsewhere.
     files = [file for file in dict.fromkeys(listed) if not Path(file).is_relative_to(dags / "plugins")]

@@ -9,8 +9,9 @@ import sys
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,20 @@ class Folder:
         current: The current folder, with the DAG folder in it as `dags`.
         home: Airflow's own folder, in which files may be written.
         project: Must not be changed.
-        deny: Kinds of access that are prevented.
+        deny: Kind of access that is prevented → patterns of files, from the project, for which it is not.
     """
 
     dags: Path
     current: Path
     home: Path
     project: Path
-    deny: tuple[str, ...]
+    deny: Mapping[str, Sequence[str]]
+
+    def denied(self, file: Path) -> frozenset[str]:
+        """The kinds of access that are prevented for a file."""
+        path = str(file.relative_to(self.project)) if file.is_relative_to(self.project) else str(file)
+        excepted = {kind for kind, patterns in self.deny.items() if any(fnmatchcase(path, each) for each in patterns)}
+        return frozenset(self.deny) - excepted
 
 
 def prepare(folder: Folder, files: Sequence[str]) -> None:
@@ -156,7 +163,7 @@ def inspect(path: Path, folder: Folder, tell: Tell) -> dict[str, Any]:
     """
     os.chdir(folder.current)
     before = len(sys.modules)
-    watch = Watch(str(path), str(folder.dags), str(folder.project), str(folder.home), frozenset(folder.deny), tell)
+    watch = Watch(str(path), str(folder.dags), str(folder.project), str(folder.home), folder.denied(path), tell)
     accesses = Accesses(watch)
     accesses.install()
     watch.install()

@@ -130,7 +130,10 @@ def _start(path: str, work: Work, memory: int) -> _Child:
     os.close(output_write)
     os.set_blocking(result_read, False)
     os.set_blocking(output_read, False)
-    ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+    ended = -1
+    if hasattr(os, "pidfd_open"):
+        with suppress(OSError):  # an old kernel, or a sandbox that does not know it
+            ended = os.pidfd_open(pid)
     return _Child(path, pid, result_read, output_read, ended, monotonic())
 
 
