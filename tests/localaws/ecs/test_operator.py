@@ -1,8 +1,6 @@
 """The Amazon provider's own operator, as the DAG helper uses it, against tasks that really run."""
 
 import json
-import os
-import subprocess
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure
+from tests.localaws.ecs.drive import drive as drive_operator
 from tests.localaws.ecs.world import World, shell
 
 pytestmark = pytest.mark.docker
@@ -32,24 +31,8 @@ def drive(world: World, image: str, airflow: AirflowEnvironment, tmp_path: Path)
         definition = world.register(shell("exit 99", **({"image": image} | (container or {}))))
         release = tmp_path / "_release.json"
         release.write_text(json.dumps(release_file(world, {"main": definition})))
-        path = tmp_path / f"{uuid.uuid4().hex}.json"
-        path.write_text(json.dumps({"release": str(release), "command": [script], **scenario}))
-        done = subprocess.run(
-            [str(airflow.python), str(Path(__file__).with_name("operator_driver.py")), str(path)],
-            env={
-                **os.environ,
-                **airflow.variables(ROOT / "dags", "eu-west-1"),
-                **world.region.environment(),
-                "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-                "PYTHONPATH": f"{ROOT / 'dags'}:{ROOT / 'dags/plugins'}",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return report | {"log": done.stdout + done.stderr}
+        complete = {"release": str(release), "command": [script], **scenario}
+        return drive_operator(airflow, world.region, ROOT / "dags", tmp_path, complete)
 
     return run
 

@@ -1,12 +1,10 @@
 """The example of a pod on EKS, in a project that asks for it: it parses, and here it says that nothing can run it."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,9 +12,9 @@ from botocore.exceptions import ClientError
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure
 from pipeline.localaws.eks.service import Eks
 from tests.localaws.conftest import Serve
+from tests.localaws.ecs.drive import drive
 
 ROOT = Path(__file__).resolve().parents[3]
-DRIVER = ROOT / "tests/localaws/ecs/operator_driver.py"
 PROVIDER = "apache-airflow-providers-cncf-kubernetes\n"
 
 
@@ -61,24 +59,10 @@ def test_here_the_task_fails_and_says_that_there_is_no_kubernetes(
     project: Path, airflow: AirflowEnvironment, serve: Serve, tmp_path: Path
 ) -> None:
     region = serve(lambda region: [Eks(region)])
-    scenario = tmp_path / "scenario.json"
     rendered = {"cluster_name": "analytics", "image": "busybox"}
     path = str(project / "dags/examples/eks_pod.py")
-    scenario.write_text(json.dumps({"dag_file": path, "task": "sales", "rendered": rendered}))
-    done = subprocess.run(
-        [str(airflow.python), str(DRIVER), str(scenario)],
-        env={
-            **os.environ,
-            **airflow.variables(project / "dags", "eu-west-1"),
-            **region.environment(),
-            "PYTHONPATH": f"{project / 'dags'}:{project / 'dags/plugins'}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    scenario = {"dag_file": path, "task": "sales", "rendered": rendered}
+    report = drive(airflow, region, project / "dags", tmp_path, scenario)
     assert not report["deferred"]
     assert "No cluster found for name: analytics. The local AWS runs no Kubernetes" in report["error"]
 

@@ -1,20 +1,18 @@
 """The example DAG's Glue job, by the Amazon provider's own operator, against the local AWS."""
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.dagtest.airflow_environment import ensure
+from tests.localaws.ecs.drive import drive as drive_operator
 from tests.localaws.glue.test_job_runs import World, world
 
 __all__ = ["world"]
 ROOT = Path(__file__).resolve().parents[3]
-DRIVER = ROOT / "tests/localaws/ecs/operator_driver.py"
 
 
 @pytest.fixture
@@ -37,28 +35,9 @@ def dags(world: World, tmp_path: Path) -> Path:
 
 
 def drive(world: World, dags: Path, **rendered: Any) -> dict[str, Any]:
-    airflow = ensure(ROOT, "3.3.1")
-    scenario = dags.parent / "scenario.json"
     attributes = {"iam_role_arn": world.role, "waiter_delay": 1} | rendered
-    scenario.write_text(
-        json.dumps({"dag_file": str(dags / "examples/glue_job.py"), "task": "table_size", "rendered": attributes})
-    )
-    done = subprocess.run(
-        [str(airflow.python), str(DRIVER), str(scenario)],
-        env={
-            **os.environ,
-            **airflow.variables(dags, "eu-west-1"),
-            **world.region.environment(),
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-            "PYTHONPATH": f"{dags}:{dags / 'plugins'}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return report | {"log": done.stdout + done.stderr}
+    scenario = {"dag_file": str(dags / "examples/glue_job.py"), "task": "table_size", "rendered": attributes}
+    return drive_operator(ensure(ROOT, "3.3.1"), world.region, dags, dags.parent, scenario)
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferrable", "on a worker"])
