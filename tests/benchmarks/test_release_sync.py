@@ -211,14 +211,17 @@ def test_a_sync_beside_those_of_others(race: Race) -> None:
             }
             assert race.holds_the_folder(tool), (case, tool.name)
     report(len(paths), results)
+    judge(len(paths), results)
+
+
+def judge(files: int, results: Mapping[str, Mapping[str, Any]]) -> None:
     ours = {case: sum(found["pipeline"]["requests"].values()) for case, found in results.items()}
-    listing = ceil((len(paths) + 1) / 1000)
     fresh = results["no change, fresh checkout"]
     assert fresh["pipeline"]["requests"].get("PUT", 0) == 0
-    assert ours["no change, fresh checkout"] == ours["no change"] <= listing + 6
+    assert ours["no change, fresh checkout"] == ours["no change"] <= ceil((files + 1) / 1000) + 6
     assert ours["1 changed"] <= ours["no change"] + 4
-    assert fresh["pipeline"]["seconds"] < fresh["s5cmd"]["seconds"] / 4
-    assert fresh["pipeline"]["seconds"] < fresh["aws s3 sync"]["seconds"] / 4
+    for other in ("s5cmd", "aws s3 sync"):  # processor time, since others' work must not decide it
+        assert fresh["pipeline"]["processor"] < fresh[other]["processor"] / 3
 
 
 def report(files: int, results: Mapping[str, Mapping[str, Any]]) -> None:
