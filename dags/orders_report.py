@@ -15,6 +15,8 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     # Each run sums up the whole table: of several changes only the last matters.
     max_active_runs=1,
+    # It follows its data: whoever switches the loading on means this as well.
+    is_paused_upon_creation=False,
     default_args={
         "owner": "shop-data",
         "retries": 2,
