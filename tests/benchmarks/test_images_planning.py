@@ -15,21 +15,32 @@ Each is given in seconds by the clock, and in seconds of processor: of this proc
 Node that CDK runs in, of the docker commands and of the engine. On a machine that does other things look at the latter.
 """
 
+import json
 import os
 import random
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+import boto3
+import docker
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, FileSystem, Stack
 from aws_cdk.aws_ecr_assets import DockerImageAsset
 
+from pipeline.images.command_builder import choose, docker_commands
+from pipeline.images.containers import discover
+from pipeline.images.content import content_tags
+from pipeline.images.ecr import EcrRegistry
+from pipeline.images.survey import Survey, survey
+from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.region import LocalRegion
+from pipeline.process import run
 from tests.images.conftest import engine, registry
 from tests.localaws.ecr.conftest import Registry as Pusher
 
@@ -97,6 +108,65 @@ def processor_of_family() -> float:
         return pid == os.getpid()
 
     return sum(seconds for pid, seconds in used.items() if is_ours(pid))
+
+
+def test_planning_beside_cdk_and_a_fully_cached_build(
+    tree: Path,
+    tmp_path: Path,
+    registry: LocalRegion,
+    docker_engine: Engine,
+    engine: docker.DockerClient,
+) -> None:
+    assert engine.ping()
+    names = [container.name for container in sorted(tree.iterdir())]
+    prefix = f"b{uuid.uuid4().hex[:8]}"
+    publish(registry, prefix, content_tags(discover(tree)))
+
+    requests: Counter[str] = Counter()
+    session = boto3.Session("local", "local", region_name=registry.region)
+    session.events.register("before-send.ecr", lambda event_name, **_: requests.update([event_name.split(".")[-1]]))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", registry.endpoint)
+        ecr = EcrRegistry(session, lambda name: f"{prefix}/{name}")
+    plans: list[Survey] = []
+    best = rounds(
+        {
+            "tags": lambda: content_tags(discover(tree)),
+            "plan": lambda: plans.append(survey(tree, ecr)),
+            "command": lambda: command(tree, tmp_path, registry, prefix),
+            "CDK fingerprint": lambda: [FileSystem.fingerprint(str(tree / name)) for name in names],
+            "CDK asset": lambda: assets(tree, tmp_path),
+        }
+    )
+    assert not plans[0].plan.rebuilds
+    assert {name: count / len(plans) for name, count in requests.items()} == {
+        "DescribeRepositories": CONTAINERS / 100,
+        "DescribeImages": CONTAINERS,
+    }
+    docker_command = choose(docker_commands(os.get_exec_path(), {"DOCKER_HOST": docker_engine.host}))
+    assert docker_command is not None
+
+    def build_all() -> None:
+        buildkit = {"DOCKER_HOST": docker_engine.host, "DOCKER_BUILDKIT": "1"}
+        for name in names:
+            run([docker_command.path, "build", "--quiet", f"--tag=bench/{name}:1", str(tree / name)], env=buildkit)
+
+    build_all()
+    best["docker"] = cost(build_all)
+    report(best)
+    assert best["tags"].processor < best["CDK asset"].processor / 10
+    assert best["plan"].seconds < best["docker"].seconds / 50
+
+
+def command(tree: Path, folder: Path, region: LocalRegion, prefix: str) -> None:
+    settings = {"name": prefix, "region": region.region, "repository": "etl", "airflow": {"version": "3.3.1"}}
+    context = {"context": {"pipeline": settings | {"environments": {"dev": {}}}}}
+    (folder / "cdk.json").write_text(json.dumps(context))
+    plan = [sys.executable, "-m", "pipeline", "images", "plan", "--json", "--containers", str(tree)]
+    # As installed: the test's own Python may be told not to keep compiled modules.
+    environment = {**region.environment(), "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "pyc")}
+    answer = json.loads(run(plan, cwd=folder, env=environment))
+    assert {entry["verdict"] for entry in answer} == {"up to date"}
 
 
 def publish(region: LocalRegion, name: str, tags: dict[str, str]) -> None:
