@@ -109,7 +109,7 @@ class Project:
             revisions = [
                 revision["revisionId"]
                 for summary in found["pipelineExecutionSummaries"]
-                for revision in summary["sourceRevisions"]
+                for revision in summary.get("sourceRevisions", [])  # none before Source has run
             ]
             if commit in revisions:
                 return True
