@@ -118,6 +118,9 @@ def requirements(version: str | None, run_startup: bool) -> None:
     verdicts = installing.run_test(project, wanted, configured.region, run_startup=run_startup)
     (REPORTS / "requirements.xml").write_bytes(junit.report(verdicts, f"requirements, Airflow {wanted}"))
     print_problems(verdicts)
+    for verdict in verdicts:
+        if verdict.skipped:
+            out.print(f"- {verdict.path}, {verdict.rule}: {verdict.skipped}", markup=False)
     bad = list(dict.fromkeys(verdict.path for verdict in verdicts if verdict.fails))
     if bad:
         raise PipelineError(f"not ready for MWAA: {', '.join(bad)}", where=f"Airflow {wanted}")

@@ -11,8 +11,6 @@ an address is not reached                 the lock of MWAA's image, which is a p
 """
 
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,14 +118,26 @@ def constraints_for(project: Path, version: str, lock: Path) -> Constraints:
     address = wanted or ADDRESS.format(airflow=version, python=python)
     kept = folder / f"{re.sub('[^A-Za-z0-9.]+', '-', address)}.txt"
     if not kept.is_file():
-        try:
-            with urllib.request.urlopen(address, timeout=SECONDS) as answer:  # noqa: S310 - http(s), as MWAA does
-                _written(kept, answer.read().decode("utf-8"))
-        except (urllib.error.URLError, TimeoutError, OSError, ValueError):
+        content = _fetched(address)
+        if content is not None:
+            _written(kept, content)
+        else:
             locked = _written(folder / "image.txt", "".join(f"{name}=={pin}\n" for name, pin in sorted(image.items())))
             words = f"the lock of MWAA's image for Airflow {version} (Airflow's own constraints could not be reached)"
             return Constraints(requirements, (locked,), words, is_whole=False)
     return Constraints(requirements, (kept, essential), f"{address} and MWAA's essential constraints", is_whole=True)
+
+
+def _fetched(address: str) -> str | None:
+    """What is at an address; None when it cannot be had."""
+    from urllib.request import urlopen  # noqa: PLC0415 - it takes long, and is seldom needed
+
+    try:
+        with urlopen(address, timeout=SECONDS) as answer:  # noqa: S310 - http(s), as MWAA does
+            content: bytes = answer.read()
+        return content.decode("utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _written(path: Path, text: str) -> Path:

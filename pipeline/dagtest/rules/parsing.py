@@ -15,6 +15,15 @@ MENDS: Final = {
     "processes": "The scheduler parses this file every 30 s. Start processes inside a task, in a container.",
     "files": "A DAG file must leave the DAG folder as it is: every worker has its own copy. Write inside a task.",
 }
+# kind of access → what it is to
+ALONE: Final = {
+    "network": "the network",
+    "database": "every database, Airflow's own too,",
+    "variables": "Airflow's variables",
+    "connections": "Airflow's connections",
+    "processes": "other processes",
+    "files": "the files of the project",
+}
 
 
 def imports(file: DagFile, project: Project) -> Iterator[Problem]:
@@ -63,7 +72,7 @@ def no(kind: str) -> Judge:
                 via = f", in {event.via}" if event.via else ""
                 yield Problem(f"{event.what}{via}, while the file is parsed", MENDS[kind], event.line)
 
-    judge.__doc__ = f"Parsing makes no use of {kind}."
+    judge.__doc__ = f"Parsing a file leaves {ALONE[kind]} alone: no such access is seen in the act."
     return judge
 
 
