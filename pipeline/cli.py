@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "doctor": "pipeline.doctor:doctor",
     "test": "pipeline.cli:test",
     "images": "pipeline.images.commands:images",
-    "diff": "pipeline.release.commands:diff",
+    "diff": "pipeline.release.dossier_command:diff",
     "sync": "pipeline.release.commands:sync",
     "releases": "pipeline.release.commands:releases",
     "rollback": "pipeline.release.commands:rollback",
