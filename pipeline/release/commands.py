@@ -1,4 +1,4 @@
-"""`pipeline sync | releases | rollback | diff`."""
+"""`pipeline sync | releases | rollback`."""
 
 import getpass
 import socket
@@ -11,11 +11,10 @@ import click
 from pipeline.release import deploy, lock, options, show, situation
 from pipeline.release.connection import Voice, connect, gathering, origin_of
 from pipeline.release.deploy import Origin
-from pipeline.release.dossier_command import diff
 from pipeline.release.evidence import read_structures
 from pipeline.release.record import ReleaseRecord
 
-__all__ = ["diff", "releases", "rollback", "sync"]
+__all__ = ["releases", "rollback", "sync"]
 
 
 @click.command()
