@@ -12,7 +12,7 @@ from constructs import Construct
 
 from pipeline import names
 from pipeline.images.containers import Container
-from pipeline.infra import build_steps, pipeline_roles, registry, steps
+from pipeline.infra import build_steps, pipeline_roles, registry, registry_secrets, steps
 from pipeline.infra.artifacts import Artifacts
 from pipeline.infra.environment import EnvironmentStage
 from pipeline.infra.place import Place, of_environment
@@ -111,7 +111,9 @@ class PipelineStack(Stack):
 
     def _test(self, way: pipelines.CodePipeline) -> None:
         """Side by side: an image that nobody references yet harms nobody."""
-        wanted = (*steps.tests(), steps.build_images(self._images), steps.clear(self._deployers))
+        secrets = registry_secrets.reading(self._settings, self._place.account, self._place.region)
+        builds = steps.build_images(self._images, secrets)
+        wanted = (*steps.tests(secrets), builds, steps.clear(self._deployers))
         made = [self._steps.make(step) for step in wanted]
         way.add_wave("TestAndBuild", pre=made)
         self._evidence = {f"reports/{step.id}": step for step in made if step.primary_output is not None}

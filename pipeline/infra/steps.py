@@ -29,11 +29,11 @@ def synth() -> Step:
     return Step("synth", "synth", QUICK)
 
 
-def tests() -> tuple[Step, ...]:
-    """The tests of a commit: none needs anything of AWS."""
+def tests(secrets: Sequence[Right]) -> tuple[Step, ...]:
+    """The tests of a commit: none needs anything of AWS, but for the secrets that images are built with."""
     return (
         Step("test-dags", "test-dags", TESTS),
-        Step("test-containers", "test-containers", TESTS, docker=True),
+        Step("test-containers", "test-containers", TESTS, rights=secrets, docker=True),
         Step("test-stacks", "test-stacks", QUICK),
     )
 
@@ -47,13 +47,14 @@ def clear(deployers: Sequence[str]) -> Step:
     return Step("clear", "clear", QUICK, rights=[Right(("sts:AssumeRole",), tuple(deployers))])
 
 
-def build_images(repositories: Sequence[str]) -> Step:
+def build_images(repositories: Sequence[str], secrets: Sequence[Right]) -> Step:
     """Build what ECR lacks and push it.
 
     Args:
         repositories: ARNs of the containers' repositories.
+        secrets: The rights to read the secrets that images are built with.
     """
-    rights = [_LOGIN]
+    rights = [_LOGIN, *secrets]
     if repositories:
         rights.append(
             Right(
