@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
-from pipeline.operate.executions import Action, Execution, execution_view, telling
+from pipeline.operate.executions import Action, Approval, Execution, approvals, execution_view, telling
 
 if TYPE_CHECKING:
     import boto3
@@ -77,6 +77,11 @@ class PipelineClient:
             for page in pages:
                 details.extend(page["actionExecutionDetails"])
         return execution_view(declared, found, details, self._clock())
+
+    def approvals(self) -> tuple[Approval, ...]:
+        """The releases that wait for an answer."""
+        with aws_errors(self.name):
+            return approvals(self._pipelines.get_pipeline_state(name=self.name))
 
     def start(self) -> str:
         """Start an execution of the branch's last commit; gives its id."""

@@ -13,7 +13,7 @@ from pipeline.errors import EXIT_FAILED, PipelineError
 from pipeline.operate import never_created
 from pipeline.operate.client import PipelineClient
 from pipeline.operate.executions import Action, Execution
-from pipeline.operate.show import SHORT, advice, heading, reason_lines, report_line, stage_lines
+from pipeline.operate.show import SHORT, advice, heading, held_line, reason_lines, report_line, stage_lines
 from pipeline.operate.watch import Watcher
 
 _execution = click.option("--execution", "execution_id", metavar="ID", help="Which execution; the newest by default.")
@@ -59,6 +59,9 @@ def status(execution_id: str | None, as_json: bool) -> None:
     for action, lines in reasons.items():
         for line in reason_lines(action, lines):
             out.print(line)
+    for held in client.approvals():
+        if execution.id in held.behind:
+            out.print(f"{held.stage}: {held_line(held)}")
     for line in advice(execution):
         out.print(line)
 
@@ -127,7 +130,7 @@ def reports(execution_id: str | None, as_json: bool) -> None:
 def approve(stage: str | None, comment: str, execution_id: str | None) -> None:
     """Let the release that waits go on, and follow it."""
     client = connect()
-    execution = _answer(client, _find(client, execution_id), stage, comment, approve=True)
+    execution = _answer(client, _asking(client, execution_id, stage), stage, comment, approve=True)
     _follow(client, execution.id)
 
 
@@ -138,7 +141,13 @@ def approve(stage: str | None, comment: str, execution_id: str | None) -> None:
 def reject(stage: str | None, comment: str, execution_id: str | None) -> None:
     """Stop the release that waits."""
     client = connect()
-    _answer(client, _find(client, execution_id), stage, comment, approve=False)
+    _answer(client, _asking(client, execution_id, stage), stage, comment, approve=False)
+
+
+def _asking(client: PipelineClient, execution_id: str | None, stage: str | None) -> Execution:
+    """The execution of that id, else the one that waits for an answer, which need not be the newest."""
+    waiting = [] if execution_id else [found for found in client.approvals() if stage in (None, found.stage)]
+    return client.execution(waiting[0].execution_id) if waiting else _find(client, execution_id)
 
 
 def _answer(

@@ -64,6 +64,21 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """A release that waits for a yes or no; until then its stage lets no other execution in.
+
+    Attributes:
+        stage: Where it waits.
+        execution_id: Whose release it is.
+        behind: The executions that wait for the stage.
+    """
+
+    stage: str
+    execution_id: str
+    behind: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Execution:
     """One journey of one commit."""
 
@@ -169,3 +184,22 @@ def telling(log: Sequence[str]) -> list[str]:
     CodeBuild runs the later phases of a failed build too, so that its bookkeeping covers the end of the log.
     """
     return [line for line in log if not line.startswith(BOOKKEEPING) or DID_NOT in line]
+
+
+def approvals(state: Mapping[str, Any]) -> tuple[Approval, ...]:
+    """The approvals that `GetPipelineState` tells of: an action has a token while it waits for an answer."""
+    return tuple(
+        Approval(
+            stage["stageName"],
+            stage["latestExecution"]["pipelineExecutionId"],
+            tuple(inbound["pipelineExecutionId"] for inbound in _inbound(stage)),
+        )
+        for stage in state["stageStates"]
+        if any("token" in action.get("latestExecution", {}) for action in stage["actionStates"])
+    )
+
+
+def _inbound(stage: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    only = stage.get("inboundExecution")
+    found: Sequence[Mapping[str, Any]] = stage.get("inboundExecutions") or ([only] if only else [])
+    return found

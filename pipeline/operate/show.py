@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from pipeline.operate.executions import NOT_STARTED, Action, Execution, Stage
+from pipeline.operate.executions import NOT_STARTED, Action, Approval, Execution, Stage
 
 _SIGNS = {
     "Succeeded": "[good]✓[/]",
@@ -39,6 +39,14 @@ def action_line(action: Action) -> str:
     took = f" [quiet]{action.seconds:.0f} s[/]" if action.seconds is not None and not action.waits_for_approval else ""
     note = " — waits for a release manager" if action.waits_for_approval else ""
     return f"{sign} {escape(action.name)}{took}{note}"
+
+
+def held_line(approval: Approval) -> str:
+    """That an execution waits for a stage in which another waits for a release manager."""
+    return (
+        f"{_WAITS} held by execution {approval.execution_id[:SHORT]}, which waits for a release manager; this one "
+        "follows when it is approved or rejected"
+    )
 
 
 def reason_lines(action: Action, why: Sequence[str]) -> Iterator[str]:

@@ -8,8 +8,8 @@ from rich.status import Status
 from pipeline.console import out
 from pipeline.errors import PipelineError
 from pipeline.operate.client import PipelineClient
-from pipeline.operate.executions import Action, Execution
-from pipeline.operate.show import action_line, advice, heading, reason_lines
+from pipeline.operate.executions import Action, Approval, Execution
+from pipeline.operate.show import action_line, advice, heading, held_line, reason_lines
 
 # CodePipeline allows a handful of reads a second for an account; a watcher takes four in this time.
 POLL_SECONDS = 1.5
@@ -76,8 +76,14 @@ class Watcher:
                 status.update(_running(busy))
                 if now.ended or (now.waiting and not busy):
                     return now
+                if not now.running and (held := self._held(execution_id)):
+                    out.print(f"  {held.stage:<16} {held_line(held)}")
+                    return now
                 before = now
                 self._sleep(POLL_SECONDS)
+
+    def _held(self, execution_id: str) -> Approval | None:
+        return next((found for found in self._client.approvals() if execution_id in found.behind), None)
 
 
 def wait_for_execution(client: PipelineClient, commit: str, seconds: float, sleep: Callable[[float], None]) -> str:

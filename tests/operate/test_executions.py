@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.operate.executions import Execution, execution_view, telling
+from pipeline.operate.executions import Approval, Execution, approvals, execution_view, telling
 from pipeline.operate.show import advice, heading, report_line, stage_lines
 from pipeline.operate.watch import news
 
@@ -149,3 +149,24 @@ def test_of_a_failed_build_people_read_what_commands_said_and_which_one_ended_it
 )
 def test_a_report_is_one_line(report: dict[str, object], line: str) -> None:
     assert report_line({"reportGroupArn": "arn:aws:codebuild:x:1:report-group/etl-dags", **report}) == line
+
+
+def test_an_approval_names_its_execution_and_those_that_wait_behind_it() -> None:
+    state = {
+        "stageStates": [
+            {
+                "stageName": "Build",
+                "actionStates": [{"actionName": "synth", "latestExecution": {"status": "Succeeded"}}],
+            },
+            {
+                "stageName": "prod",
+                "latestExecution": {"pipelineExecutionId": "first"},
+                "inboundExecution": {"pipelineExecutionId": "second"},
+                "actionStates": [
+                    {"actionName": "approve", "latestExecution": {"status": "InProgress", "token": "t"}},
+                    {"actionName": "sync-prod"},
+                ],
+            },
+        ]
+    }
+    assert approvals(state) == (Approval("prod", "first", ("second",)),)
