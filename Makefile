@@ -15,6 +15,7 @@ run: setup ## start the local AWS and send it the current commit, until prod wai
 	@$(BIN)/pipeline local up
 
 test: setup ## every check and test, the whole journey of a commit included
+	@$(BIN)/pipeline doctor --install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports

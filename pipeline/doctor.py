@@ -68,9 +68,14 @@ def pinned_cdk(installed: str | None, pinned: str) -> Finding:
 
 @click.command()
 @click.option("--port", type=int, default=PORT, show_default=True, envvar="PIPELINE_LOCAL_PORT")
+@click.option("--install", is_flag=True, help="Install the Debian packages that are missing, and look at nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def doctor(port: int, *, as_json: bool) -> None:
+def doctor(port: int, *, install: bool, as_json: bool) -> None:
     """Say what is missing on this machine, and the command that mends it."""
+    if install:
+        runs = engine_answers(os.environ.get("DOCKER_HOST", ""))
+        packages.install(packages.missing_here(engine_runs=runs), out.print)
+        return
     findings = list(_look(Path.cwd(), port))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
