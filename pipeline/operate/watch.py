@@ -74,7 +74,8 @@ class Watcher:
                     out.print(f"  {action.stage:<16} {action_line(action)}")
                 busy = [action for action in now.running if not action.waits_for_approval]
                 status.update(_running(busy))
-                if now.ended or (now.waiting and not busy):
+                # Beside an action that failed, others of its stage run on to their end, and may fail as well.
+                if (now.ended and not (busy and now.status == "Failed")) or (now.waiting and not busy):
                     return now
                 if not now.running and (held := self._held(execution_id)):
                     out.print(f"  {held.stage:<16} {held_line(held)}")
