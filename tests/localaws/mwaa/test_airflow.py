@@ -58,7 +58,7 @@ def test_an_available_environment_is_a_healthy_airflow(world: World) -> None:
 
 def test_a_task_talks_to_the_local_aws_and_its_log_is_in_cloudwatch(world: World) -> None:
     assert world.run("greet") == "success"
-    until(lambda: "Hello to dags-of-shared from" in world.log("Task", "dag_id=greet"), "the task's log", 15)
+    until(lambda: "Hello to dags-of-shared from" in world.log("Task", "dag_id=greet"), "the task's log")
     assert "Starting the scheduler" in world.log("Scheduler")
     assert "greet.py" in world.log("DAGProcessing")
     assert "Uvicorn" in world.log("WebServer")
@@ -167,7 +167,7 @@ def test_plugins_startup_script_and_options_take_effect_with_an_update(world: Wo
     )
     assert (after["Status"], after["LastUpdate"]["WorkerReplacementStrategy"]) == ("AVAILABLE", "GRACEFUL")
     assert world.run("polite") == "success"
-    until(lambda: ", if you please" in world.log("Task", "dag_id=polite"), "the task's log", 15)
+    until(lambda: ", if you please" in world.log("Task", "dag_id=polite"), "the task's log")
     assert "from startup" in world.log("Task", "dag_id=polite")
     assert not [dag for dag in world.dags() if dag.startswith("example")], "MWAA forces load_examples"
     assert "preparing" in world.log("Worker", "startup_script_execution")
