@@ -144,6 +144,9 @@ def test_every_failure_is_told_where_it_happened_and_the_last_good_release_stays
     sound = dockerfile.read_text(encoding="utf-8")
     dockerfile.write_text(sound + "RUN no-such-program --at-all\n", encoding="utf-8")
     ended = project.push("Break three things at once")
+    (project.folder / "dags/broken.py").unlink()
+    test.unlink()
+    dockerfile.write_text(sound, encoding="utf-8")
     assert ended.code == 1
     failed = {action for action, status in project.actions().items() if status == "Failed"}
     assert failed == {"TestAndBuild/test-dags", "TestAndBuild/test-containers", "TestAndBuild/build-images"}
@@ -152,9 +155,6 @@ def test_every_failure_is_told_where_it_happened_and_the_last_good_release_stays
         assert reason in status
     assert "test_the_total_is_right" in project.sh("pipeline", "reports").output
     assert project.bucket("dev") == before
-    (project.folder / "dags/broken.py").unlink()
-    test.unlink()
-    dockerfile.write_text(sound, encoding="utf-8")
 
 
 def test_a_new_environment_and_a_new_step_are_run_by_the_commit_that_brings_them(project: Project) -> None:
