@@ -172,12 +172,12 @@ def test_a_new_environment_and_a_new_step_are_run_by_the_commit_that_brings_them
     if_stage = taken.replace("=task", '="/aws/codebuild/etl-synth" if environment == "stage" else task')
     project.edit("pipeline/infra/fargate.py", taken, if_stage)
     ended = project.push("Add an environment and a step")
+    project.edit("pipeline/infra/fargate.py", if_stage, taken)
     assert ended.code == 1
     actions = project.actions()
     assert {action for action, status in actions.items() if status == "Failed"} == {"stage/etl-stage-tasks.Deploy"}
     assert (actions["TestAndBuild/check-readme"], actions["dev/sync-dev"]) == ("Succeeded", "Succeeded")
-    assert "/aws/codebuild/etl-synth" in project.sh("pipeline", "status").output
-    project.edit("pipeline/infra/fargate.py", if_stage, taken)
+    assert "log group already exists" in project.sh("pipeline", "status").output
     assert project.push("Give the log its own name").code == 0
     assert project.actions()["stage/sync-stage"] == "Succeeded"
     assert project.bucket("stage").keys() >= DAGS
