@@ -2,10 +2,29 @@
 
 import boto3
 import botocore.session
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
+
+
+class _Taken(CredentialProvider):
+    """Gives a session the credentials of a role; botocore asks its providers in turn, and this is the only one."""
+
+    METHOD = "assume-role"
+
+    def __init__(self, credentials: DeferredRefreshableCredentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """Called when the session's first client needs them."""
+        return self._credentials
 
 
 def session(region: str) -> boto3.Session:
@@ -29,7 +48,6 @@ def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> 
     source = own.get_credentials()
     if source is None:
         raise PipelineError("there are no AWS credentials", mend='Sign in, or: eval "$(pipeline local env)"')
-    taken = botocore.session.get_session()
     try:
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=own.client,
@@ -45,8 +63,8 @@ def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> 
             where=role_arn,
             mend="Is the environment deployed, and are you allowed to take this role (`releasers` in cdk.json)?",
         ) from None
-    # botocore has no public way to give a session credentials that renew themselves; its own resolvers do this too.
-    taken._credentials = credentials  # type: ignore[attr-defined]  # noqa: SLF001
+    taken = botocore.session.get_session()
+    taken.register_component("credential_provider", CredentialResolver([_Taken(credentials)]))
     return boto3.Session(botocore_session=taken, region_name=region)
 
 

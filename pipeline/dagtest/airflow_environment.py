@@ -8,12 +8,12 @@ the first, so that a DAG that imports it fails as it would on MWAA.
 import fcntl
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.airflow_python import find_python, find_uv, mwaa_python
 from pipeline.console import out, step
 from pipeline.dagtest.constraints import constraints_for
 from pipeline.errors import PipelineError, UsageError
@@ -124,7 +124,7 @@ def ensure(project: Path, version: str, *, with_requirements: bool = True) -> Ai
     """
     lock = lock_of(version)
     tests = LOCKS / f"tests-{version}.txt"
-    python = find_python(project, version)
+    python = _python_of(project, version)
     requirements = project / "dags" / "requirements.txt"
     asked = requirements.read_bytes() if with_requirements and requirements.is_file() else b""
     key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
@@ -142,42 +142,17 @@ def fingerprint(lock: bytes, requirements: bytes, python: str) -> str:
     return hashlib.sha256(b"".join(len(part).to_bytes(8) + part for part in parts)).hexdigest()[:16]
 
 
-def mwaa_python(version: str) -> str:
-    """The Python on which MWAA runs an Airflow version: 3.12 since 2.11 (amazon-mwaa-docker-images)."""
-    major, minor = (int(part) for part in version.split(".")[:2])
-    return "3.12" if (major, minor) >= (2, 11) else "3.11"
-
-
-def find_uv() -> str:
-    """uv, installed beside this command or anywhere on PATH.
-
-    Raises:
-        PipelineError: It is nowhere.
-    """
-    found = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    if not found:
-        raise PipelineError(
-            "uv is not installed; it makes the environment in which Airflow runs",
-            mend=f"{sys.executable} -m pip install uv",
-        )
-    return found
-
-
 def has_requirements(text: str) -> bool:
     """Whether a requirements.txt asks for anything."""
     return any(line.strip() and not line.strip().startswith(("#", "-")) for line in text.splitlines())
 
 
-def find_python(project: Path, version: str) -> str:
-    """The Python that MWAA uses where this machine has it, else the one that runs us; asked once for each project."""
-    wanted = mwaa_python(version)
-    note = project / FOLDER / f"python-{wanted}"
+def _python_of(project: Path, version: str) -> str:
+    """The Python for an Airflow version; looked for once for each project, which takes uv a second."""
+    note = project / FOLDER / f"python-{mwaa_python(version)}"
     if note.is_file() and Path(known := note.read_text(encoding="utf-8")).is_file():
         return known
-    try:
-        found = run([find_uv(), "python", "find", "--no-project", "--no-python-downloads", wanted]).strip()
-    except CommandError:
-        found = sys.executable
+    found = find_python(version)
     note.parent.mkdir(exist_ok=True)
     note.write_text(found, encoding="utf-8")
     return found

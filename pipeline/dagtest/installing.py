@@ -7,16 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.airflow_python import find_uv, mwaa_python
 from pipeline.console import step
 from pipeline.dagtest import requirements as checks
 from pipeline.dagtest.airflow_environment import (
     DOWNLOADS,
     AirflowEnvironment,
     ensure,
-    find_uv,
     has_requirements,
     lock_of,
-    mwaa_python,
 )
 from pipeline.dagtest.constraints import Constraints, constraints_for
 from pipeline.dagtest.importing import WORKER

@@ -151,5 +151,5 @@ class PipelineStack(Stack):
         link = dossier.exported_variable("DOSSIER_LINK")
         approval = pipelines.ManualApprovalStep("approve", comment=" ".join(facts), review_url=link)
         # CDK looks for such references in the comment only; this is how its other steps say where theirs are.
-        approval._discover_referenced_outputs(link)  # noqa: SLF001
+        approval._discover_referenced_outputs(link)  # noqa: SLF001 - protected in TypeScript
         return [dossier, approval]

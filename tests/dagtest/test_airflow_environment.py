@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.airflow_python import mwaa_python
 from pipeline.dagtest.airflow_environment import (
     LOCKS,
     ensure,
     fingerprint,
     has_requirements,
-    mwaa_python,
     versions,
 )
 from pipeline.dagtest.project_containers import tasks_and_bases

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pytest
 
 from pipeline.errors import LockedError, PipelineError
-from pipeline.release.bucket import Stored
+from pipeline.release.bucket import Stored, Written
 from pipeline.release.lock import StalePlanError, hold, read
 from pipeline.release.s3 import S3Bucket
 
@@ -132,7 +132,7 @@ class BrokenBucket(S3Bucket):
     def __init__(self, real: S3Bucket) -> None:
         self.__dict__ |= real.__dict__
 
-    def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = None):  # type: ignore[no-untyped-def]
+    def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = None) -> Written:
         if self.broken:
             raise PipelineError("S3 is gone")
         return super().put(key, content, sha256, expected=expected)

@@ -1,5 +1,6 @@
 """The adapters of MWAA against a server that knows botocore's own model of the API."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,13 @@ class Mwaa(Service):
             raise ServiceError("ResourceNotFoundException", "no such environment")
         return {"Environment": self.environment}
 
-    def update_environment(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def update_environment(self, request: Document, _: Call) -> Document:
         self.updates.append(request)
         self.environment |= {key: value for key, value in request.items() if "S3" in key}
         self.environment["LastUpdate"] = {"Status": "SUCCESS"}
         return {"Arn": "arn:aws:airflow:eu-west-1:123456789012:environment/etl-dev"}
 
-    def invoke_rest_api(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def invoke_rest_api(self, request: Document, _: Call) -> Document:
         self.asked.append(request)
         if request["Path"] == "/importErrors":
             raise ServiceError("AccessDeniedException", "not you")
@@ -48,7 +49,7 @@ class Mwaa(Service):
 
 
 @pytest.fixture
-def mwaa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def mwaa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
     port = free_port()
     region = LocalRegion(f"http://127.0.0.1:{port}", "eu-west-1", tmp_path)
     service = Mwaa(region)

@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.release.conftest import Aws, Project
 
@@ -92,7 +95,7 @@ def test_the_history_can_be_listed_and_gone_back_in(project: Project) -> None:
     assert project.run("releases", "dev").stdout.startswith(f"* {project.pointer()['release']}")
 
 
-def test_the_commit_comes_from_codebuild_or_from_git(project: Project, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_commit_comes_from_codebuild_or_from_git(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = project.run("sync", "dev", "--no-verify")
     assert nothing.returncode == 2
     assert "Give the commit with --commit" in nothing.stderr
@@ -129,7 +132,7 @@ def test_two_syncs_at_once_do_not_interleave(aws: Aws, project: Project) -> None
     project.write({"orders.py": "# two\n", "common/s3.py": "# two\n"})
     codes: list[int] = []
 
-    def second(sent):  # type: ignore[no-untyped-def]
+    def second(sent: Any) -> None:
         if sent.path.endswith("dags/common/s3.py") and not codes:
             codes.append(-1)
             done = project.run("sync", "dev", "--no-verify", "--commit", "other11", "--by", "bob")

@@ -11,8 +11,8 @@ gc.disable()  # importing Airflow makes much and drops nothing: a quarter of the
 # a DAG's `import isolation` cannot find ours.
 sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from pipeline.dagtest.worker import inspection  # noqa: E402
-from pipeline.dagtest.worker.isolation import Limits, Tell, in_processes  # noqa: E402
+from pipeline.dagtest.worker import inspection  # noqa: E402 - found by the path above
+from pipeline.dagtest.worker.isolation import Limits, Tell, in_processes  # noqa: E402 - as above
 
 
 def main() -> None:

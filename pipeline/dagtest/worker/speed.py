@@ -34,7 +34,7 @@ def compile_once(dags: str, shared: Iterable[Path]) -> None:
             raise OSError("no bytecode for it")
         return stats(self, path)
 
-    loader._cache_bytecode, loader.path_stats = write_of_packages, stats_of_known  # noqa: SLF001
+    loader._cache_bytecode, loader.path_stats = write_of_packages, stats_of_known  # noqa: SLF001 - as above
 
 
 def ask_once() -> None:

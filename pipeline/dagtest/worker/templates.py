@@ -153,7 +153,7 @@ def _macros() -> Any:
     try:
         from airflow.sdk.execution_time import macros  # noqa: PLC0415 - only a file with templates needs it
     except ImportError:  # before Airflow 3
-        from airflow import macros  # noqa: PLC0415
+        from airflow import macros  # noqa: PLC0415 - as above
     return macros
 
 

@@ -99,7 +99,7 @@ class _Chunks(io.RawIOBase):
         """It is."""
         return True
 
-    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]  # all that BufferedReader gives
         """Fill a buffer as far as one chunk goes."""
         if not self._rest:
             self._rest = next(self._chunks, b"")

@@ -68,7 +68,7 @@ class Builds:
         again = {key: value for key, value in record.inputs["request"].items() if key != "idempotencyToken"}
         return self.start_build({**again, **{k: v for k, v in request.items() if k == "idempotencyToken"}}, call)
 
-    def stop_build(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def stop_build(self, request: Document, _: Call) -> Document:
         """Stop a build. It ends a moment later; stopping one that has ended changes nothing."""
         record = self._build(request["id"])
         if record.in_progress:
@@ -77,7 +77,7 @@ class Builds:
                 self._end_waiting(record, "STOPPED", "Build was stopped")
         return {"build": record.snapshot()}
 
-    def batch_get_builds(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_get_builds(self, request: Document, _: Call) -> Document:
         """Builds by id or ARN."""
         ids = {wanted: wanted.rpartition("build/")[2] for wanted in request["ids"]}
         return {
@@ -85,11 +85,11 @@ class Builds:
             "buildsNotFound": [wanted for wanted, own in ids.items() if own not in self.builds],
         }
 
-    def list_builds(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_builds(self, request: Document, _: Call) -> Document:
         """Ids of all builds, the newest first."""
         return page(in_order(list(self.builds), request, default="DESCENDING"), request, key="ids")
 
-    def list_builds_for_project(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_builds_for_project(self, request: Document, _: Call) -> Document:
         """Ids of a project's builds, the newest first."""
         own = [build.id for build in self._of_project(self.project(request["projectName"])["name"])]
         return page(in_order(own, request, default="DESCENDING"), request, key="ids")

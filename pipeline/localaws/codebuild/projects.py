@@ -37,7 +37,7 @@ class Projects:
         self.projects[name] = project
         return {"project": copy.deepcopy(project)}
 
-    def update_project(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def update_project(self, request: Document, _: Call) -> Document:
         """Replace the members that are given."""
         old = self.project(request["name"])
         new = {**old, **_shown(request), "lastModified": datetime.now(UTC)}
@@ -49,12 +49,12 @@ class Projects:
         self.projects[request["name"]] = new
         return {"project": copy.deepcopy(new)}
 
-    def delete_project(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def delete_project(self, request: Document, _: Call) -> Document:
         """Forget a project; none of that name is no error. Its builds stay, as on AWS."""
         self.projects.pop(request["name"].rpartition("/")[2], None)
         return {}
 
-    def batch_get_projects(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_get_projects(self, request: Document, _: Call) -> Document:
         """Projects by name or ARN."""
         names = {wanted: wanted.rpartition("/")[2] for wanted in request["names"]}
         return {
@@ -62,7 +62,7 @@ class Projects:
             "projectsNotFound": [wanted for wanted, name in names.items() if name not in self.projects],
         }
 
-    def list_projects(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_projects(self, request: Document, _: Call) -> Document:
         """Names of the projects."""
         key = {"CREATED_TIME": "created", "LAST_MODIFIED_TIME": "lastModified"}.get(request.get("sortBy", ""), "name")
         names = sorted(self.projects, key=lambda name: (self.projects[name][key], name))

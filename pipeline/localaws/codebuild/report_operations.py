@@ -23,7 +23,7 @@ class Reports:
         group = self.reports.create(request["name"], request["type"], request["exportConfig"], request.get("tags", ()))
         return {"reportGroup": copy.deepcopy(group)}
 
-    def update_report_group(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def update_report_group(self, request: Document, _: Call) -> Document:
         """Replace the members that are given."""
         group = self._group(request["arn"])
         _check_export(request.get("exportConfig", {}))
@@ -31,14 +31,14 @@ class Reports:
         group |= {**given, "lastModified": datetime.now(UTC)}
         return {"reportGroup": copy.deepcopy(group)}
 
-    def delete_report_group(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def delete_report_group(self, request: Document, _: Call) -> Document:
         """Forget a report group; one with reports only when asked to delete those too."""
         if self.reports.of_group(request["arn"]) and not request.get("deleteReports", False):
             raise ServiceError("InvalidInputException", f"Report group is not empty: {request['arn']}")
         self.reports.delete(request["arn"])
         return {}
 
-    def batch_get_report_groups(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_get_report_groups(self, request: Document, _: Call) -> Document:
         """Report groups by ARN."""
         arns = request["reportGroupArns"]
         known = self.reports.groups
@@ -47,14 +47,14 @@ class Reports:
             "reportGroupsNotFound": [arn for arn in arns if arn not in known],
         }
 
-    def list_report_groups(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_report_groups(self, request: Document, _: Call) -> Document:
         """ARNs of the report groups."""
         key = {"CREATED_TIME": "created", "LAST_MODIFIED_TIME": "lastModified"}.get(request.get("sortBy", ""), "name")
         groups = sorted(self.reports.groups.values(), key=lambda group: (group[key], group["name"]))
         arns = [group["arn"] for group in groups]
         return page(in_order(arns, request, default="ASCENDING"), request, key="reportGroups")
 
-    def batch_get_reports(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_get_reports(self, request: Document, _: Call) -> Document:
         """Reports by ARN."""
         arns = request["reportArns"]
         known = self.reports.reports
@@ -63,21 +63,21 @@ class Reports:
             "reportsNotFound": [arn for arn in arns if arn not in known],
         }
 
-    def list_reports(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_reports(self, request: Document, _: Call) -> Document:
         """ARNs of all reports, the newest first."""
         return _reports([report.document for report in list(self.reports.reports.values())], request)
 
-    def list_reports_for_report_group(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_reports_for_report_group(self, request: Document, _: Call) -> Document:
         """ARNs of a group's reports, the newest first."""
         self._group(request["reportGroupArn"])
         return _reports(self.reports.of_group(request["reportGroupArn"]), request)
 
-    def delete_report(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def delete_report(self, request: Document, _: Call) -> Document:
         """Forget a report."""
         self.reports.delete_report(request["arn"])
         return {}
 
-    def describe_test_cases(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def describe_test_cases(self, request: Document, _: Call) -> Document:
         """The tests of a report, by status or by a word in their name."""
         report = self._report(request["reportArn"])
         wanted = request.get("filter", {})
@@ -89,7 +89,7 @@ class Reports:
         ]
         return page(cases, request, key="testCases")
 
-    def describe_code_coverages(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def describe_code_coverages(self, request: Document, _: Call) -> Document:
         """The files of a coverage report."""
         report = self._report(request["reportArn"])
         least, most = request.get("minLineCoveragePercentage", 0.0), request.get("maxLineCoveragePercentage", 100.0)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from threading import Lock
 from typing import IO, Any, Final
@@ -35,7 +36,8 @@ class Refusal:
     def response(self) -> Response:
         """The error as the distribution specification wants it."""
         body = json.dumps({"errors": [{"code": self.code, "message": self.message}]})
-        headers = {"Docker-Distribution-Api-Version": "registry/2.0"} | (_CHALLENGE if self.status == 401 else {})  # noqa: PLR2004
+        challenge = _CHALLENGE if self.status == HTTPStatus.UNAUTHORIZED else {}
+        headers = {"Docker-Distribution-Api-Version": "registry/2.0"} | challenge
         return Response(body + "\n", status=self.status, mimetype="application/json", headers=headers)
 
 

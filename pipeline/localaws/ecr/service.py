@@ -77,7 +77,7 @@ class Ecr(Service):
 
     # --- the registry as a whole
 
-    def get_authorization_token(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def get_authorization_token(self, _request: Document, _: Call) -> Document:
         """A password for `docker login`, good for twelve hours."""
         password, expires = self.tokens.issue(datetime.now(UTC))
         return {
@@ -92,7 +92,7 @@ class Ecr(Service):
 
     # --- repositories
 
-    def create_repository(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def create_repository(self, request: Document, _: Call) -> Document:
         """A repository; it holds the images that one of the same name held before the server was restarted."""
         created = self.repositories.backend.create_repository(
             repository_name=request["repositoryName"],
@@ -105,12 +105,12 @@ class Ecr(Service):
         )
         return {"repository": self.repositories.document(created)}
 
-    def describe_repositories(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def describe_repositories(self, request: Document, _: Call) -> Document:
         """Repositories with the address that Docker on this machine can push to."""
         found = self.repositories.describe(request.get("repositoryNames"), request.get("registryId"))
         return _page(found, request).document("repositories")
 
-    def delete_repository(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def delete_repository(self, request: Document, _: Call) -> Document:
         """Delete a repository; with `force` its images, too."""
         repository = self._repository(request)
         if self._storage.images(repository.name) and not request.get("force"):
@@ -125,7 +125,7 @@ class Ecr(Service):
 
     # --- images
 
-    def describe_images(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def describe_images(self, request: Document, _: Call) -> Document:
         """The images asked for, or all."""
         repository = self._repository(request)
         images = self._storage.images(repository.name)
@@ -136,14 +136,14 @@ class Ecr(Service):
         details = [detail(image, repository.name, self.region.account) for image in images]
         return _page(details, request).document("imageDetails")
 
-    def list_images(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def list_images(self, request: Document, _: Call) -> Document:
         """Digests and tags of all images."""
         repository = self._repository(request)
         status = request.get("filter", {}).get("tagStatus", "ANY")
         images = with_tag_status(self._storage.images(repository.name), status)
         return _page([row for image in images for row in identifiers(image)], request).document("imageIds")
 
-    def batch_get_image(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_get_image(self, request: Document, _: Call) -> Document:
         """Manifests, and what was not found."""
         repository = self._repository(request)
         images = self._storage.images(repository.name)
@@ -156,7 +156,7 @@ class Ecr(Service):
                 found.append(self._image(repository, chosen, image_id.get("imageTag")))
         return {"images": found, "failures": failures}
 
-    def batch_delete_image(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_delete_image(self, request: Document, _: Call) -> Document:
         """Remove tags, and images whose last tag that was; by digest, an image with all its tags."""
         repository = self._repository(request)
         deleted, failures = [], []
@@ -168,7 +168,7 @@ class Ecr(Service):
                 deleted += self._delete(repository, chosen, image_id.get("imageTag"))
         return {"imageIds": deleted, "failures": failures}
 
-    def put_image(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def put_image(self, request: Document, _: Call) -> Document:
         """Push a manifest whose layers are here: to give an image another tag."""
         repository = self._repository(request)
         manifest, tag = request["imageManifest"], request.get("imageTag")
@@ -182,7 +182,7 @@ class Ecr(Service):
         stored = self._one(self._storage.images(repository.name), image_id, repository)
         return {"image": self._image(repository, stored, tag)}
 
-    def batch_check_layer_availability(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def batch_check_layer_availability(self, request: Document, _: Call) -> Document:
         """Which layers the registry can serve from this repository."""
         repository = self._repository(request)
         layers, failures = [], []
@@ -197,7 +197,7 @@ class Ecr(Service):
                 failures.append({"layerDigest": digest, "failureCode": code, "failureReason": reason})
         return {"layers": layers, "failures": failures}
 
-    def describe_image_scan_findings(self, request: Document, call: Call) -> Document:  # noqa: ARG002
+    def describe_image_scan_findings(self, request: Document, _: Call) -> Document:
         """Nothing is ever scanned here, and we say so."""
         repository = self._repository(request)
         image = self._one(self._storage.images(repository.name), request["imageId"], repository)

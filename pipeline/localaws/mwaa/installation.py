@@ -14,7 +14,6 @@ import hashlib
 import re
 import shutil
 import sqlite3
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -24,8 +23,9 @@ from threading import Event
 from typing import Final
 
 import pipeline
+from pipeline.airflow_python import find_python, find_uv
 from pipeline.errors import PipelineError
-from pipeline.process import CommandError, run, stream
+from pipeline.process import run, stream
 
 LOCKS: Final = Path(pipeline.__file__).parent / "dagtest" / "locks"
 COMPLETE: Final = "complete"
@@ -122,8 +122,8 @@ class Installations:
                 where=str(self._locks),
                 mend=f"Make {lock.name} as the .in file beside the others says.",
             )
-        uv = _find_uv()
-        python = _python(uv, version)
+        uv = find_uv()
+        python = find_python(version)
         key = fingerprint(lock.read_bytes(), requirements, python, extra)
         installation = Installation(self._folder / key)
         with _alone(self._folder, key):
@@ -159,12 +159,6 @@ def under_constraints(requirements: str, lock: str) -> tuple[str, str]:
     return "\n".join([*lines, ""]), "\n".join([*(pin.rstrip(" \\") if others else pin for pin in pins), ""])
 
 
-def mwaa_python(version: str) -> str:
-    """The Python on which MWAA runs an Airflow version: 3.12 since 2.11 (amazon-mwaa-docker-images)."""
-    major, minor = (int(part) for part in version.split(".")[:2])
-    return "3.12" if (major, minor) >= (2, 11) else "3.11"
-
-
 @dataclass(frozen=True)
 class _Uv:
     """Installs with uv; `ended`, once set, ends what it does."""
@@ -190,24 +184,6 @@ class _Uv:
 
 def _nobody(_: str) -> None:
     """Who does not want to know."""
-
-
-def _find_uv() -> str:
-    found = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    if not found:
-        raise PipelineError(
-            "uv is not installed; it makes the environment in which Airflow runs",
-            mend=f"{sys.executable} -m pip install uv",
-        )
-    return found
-
-
-def _python(uv: str, version: str) -> str:
-    """The Python that MWAA uses where this machine has it, else the one that runs us."""
-    try:
-        return run([uv, "python", "find", "--no-project", "--no-python-downloads", mwaa_python(version)]).strip()
-    except CommandError:
-        return sys.executable
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline.localaws.cloudformation.service import NO_CHANGES
+from pipeline.localaws.cloudformation.change_set_operations import NO_CHANGES
 from tests.localaws.cloudformation.world import World, parameter, resource, template
 
 

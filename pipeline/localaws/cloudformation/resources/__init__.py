@@ -1,50 +1,18 @@
 """All resource types the local AWS knows."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, Final
 
 from pipeline.localaws.cloudformation.plan import Paths
-from pipeline.localaws.cloudformation.resources import (
-    code,
-    codepipeline,
-    ecr,
-    ecs,
-    events,
-    iam,
-    kms,
-    logs,
-    metadata,
-    mwaa,
-    routing,
-    s3,
-    security_groups,
-    sns,
-    ssm,
-    vpc,
-)
 from pipeline.localaws.cloudformation.resources.provider import Provider
 from pipeline.localaws.cloudformation.schema import Problem, Schema, schema_of
 from pipeline.localaws.cloudformation.template import Document, TemplateError
 
-_MODULES: Final = (
-    code,
-    codepipeline,
-    ecr,
-    ecs,
-    events,
-    iam,
-    kms,
-    logs,
-    metadata,
-    mwaa,
-    routing,
-    s3,
-    security_groups,
-    sns,
-    ssm,
-    vpc,
-)
+# Every module of this folder may bring types: a new one is a new file.
+_MODULES: Final = tuple(import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
 
 
 def _providers(module: ModuleType) -> list[Provider]:
