@@ -103,11 +103,13 @@ def push(branch: str | None) -> None:
 
 @local.command()
 def env() -> None:
-    """Print the exports that point a shell's AWS clients and Docker at the local AWS."""
+    """Print the exports that point a shell at the local AWS, and let it find this project's commands."""
     instance = Instance(FOLDER)
     address = instance.address()
     for key, value in _variables(address.in_folder(instance.folder), address).items():
         click.echo(f"export {key}={value}")
+    programs = [Path(sys.executable).parent, Path("node_modules/.bin").absolute()]
+    click.echo(f'export PATH="{os.pathsep.join(map(str, programs))}{os.pathsep}$PATH"')
 
 
 @local.command()

@@ -81,7 +81,9 @@ class Project:
     def make_run(self) -> Ended:
         """`make run`, then `eval "$(pipeline local env)"`."""
         ended = self.sh("make", "run", f"PYTHON={sys.executable}")
-        self.variables = dict(_EXPORT.findall(self.sh("pipeline", "local", "env").output))
+        said = dict(_EXPORT.findall(self.sh("pipeline", "local", "env").output))
+        assert said.pop("PATH").endswith(':$PATH"')  # for a shell to fill in; `sh` has its own
+        self.variables = said
         self.__dict__.pop("session", None)
         return ended
 
