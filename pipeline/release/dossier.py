@@ -49,6 +49,7 @@ class Dossier:
 
     Attributes:
         running: The release that runs; None when there is none, or `unread` says why it is not known.
+        deployed: False for an environment that has no stacks yet.
         unread: Why the environment could not be read: it may not be deployed yet.
         commits: None when the commits are not known; `commits_unknown` says why.
         dags: None when one of the two has no structures; then `files` is all that is known.
@@ -60,6 +61,7 @@ class Dossier:
     environment: str
     commit: str
     running: ReleaseRecord | None = None
+    deployed: bool = True
     unread: str = ""
     commits: Between | None = None
     commits_unknown: str = ""
@@ -81,7 +83,8 @@ class Dossier:
     @property
     def is_empty(self) -> bool:
         """Whether a deploy would do nothing to Airflow or its images."""
-        return not (self.files.count or self.drift or self.images or self.parts or self.unread)
+        differs = self.files.count or self.drift or self.images or self.parts
+        return self.deployed and not (differs or self.unread)
 
     def document(self) -> dict[str, Any]:
         """For machines."""
@@ -90,6 +93,7 @@ class Dossier:
             "environment": self.environment,
             "commit": self.commit,
             "running": {"release": self.running.id, "commit": self.running.commit} if self.running else None,
+            "deployed": self.deployed,
             "unread": self.unread or None,
             "commits": None
             if commits is None

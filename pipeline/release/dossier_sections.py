@@ -32,8 +32,10 @@ def headline(dossier: Dossier) -> str:
     running = dossier.running
     if running is not None:
         now = f"runs {running.id} (commit {running.commit[:10]})"
+    elif dossier.unread:
+        now = "could not be read"
     else:
-        now = "could not be read" if dossier.unread else "runs no release yet"
+        now = "runs no release yet" if dossier.deployed else "is not deployed yet"
     return f"{dossier.environment} {now}; this is commit {dossier.commit[:10]}"
 
 
@@ -47,7 +49,7 @@ def summary(dossier: Dossier) -> str:
 def sections(dossier: Dossier) -> tuple[Section, ...]:
     """Every section, the same ones in the same order always: what is not there is said not to be."""
     found = [
-        *_unread(dossier),
+        *_environment(dossier),
         _commits(dossier),
         _dags(dossier),
         _images(dossier),
@@ -59,7 +61,9 @@ def sections(dossier: Dossier) -> tuple[Section, ...]:
     return tuple(found)
 
 
-def _unread(dossier: Dossier) -> Iterator[Section]:
+def _environment(dossier: Dossier) -> Iterator[Section]:
+    if not dossier.deployed:
+        yield Section("Environment", "comes with this commit: all that follows is new")
     if dossier.unread:
         lines = (*dossier.unread.splitlines(), "If it is not deployed yet, all that follows is new.")
         yield Section("Environment", "could not be read", lines, warns=True)
@@ -67,6 +71,8 @@ def _unread(dossier: Dossier) -> Iterator[Section]:
 
 def _commits(dossier: Dossier) -> Section:
     found = dossier.commits
+    if found is None and dossier.running is None and not dossier.commits_unknown:
+        return Section("Commits", "all of them, for nothing runs yet")
     if found is None:
         return Section("Commits", f"not known: {dossier.commits_unknown}" if dossier.commits_unknown else "not known")
     lines = [f"{each.id[:10]}  {each.day}  {each.author}: {each.title}" for each in found.added[:_SHOWN]]

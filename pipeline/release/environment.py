@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline import aws, names
-from pipeline.errors import PipelineError
+from pipeline.errors import NotDeployedError, PipelineError
 from pipeline.names import Outputs
 from pipeline.settings import Settings
 
@@ -61,7 +61,8 @@ def find(session: "boto3.Session", settings: Settings, environment: str, account
     """The environment as its stacks describe it.
 
     Raises:
-        PipelineError: A stack or an output is missing.
+        NotDeployedError: A stack is missing.
+        PipelineError: An output is missing.
     """
     cloudformation = session.client("cloudformation")
     stacks = [names.stack(settings, environment, part) for part in ("airflow", "tasks")]
@@ -122,7 +123,7 @@ class _Stack:
         except BotoCoreError as error:
             raise PipelineError(f"CloudFormation cannot be reached: {error}", where=name) from None
         if not stacks:
-            raise PipelineError(
+            raise NotDeployedError(
                 "the stack does not exist: the environment is not deployed",
                 where=name,
                 mend="Let the pipeline deploy it: its stacks come before the sync.",

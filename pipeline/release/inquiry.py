@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import NotDeployedError, PipelineError
 from pipeline.release import commits, deploy, dossier, evidence, in_flight
 from pipeline.release.airflow import Airflow
 from pipeline.release.bucket import Bucket
 from pipeline.release.commits import Between, CommitOf
 from pipeline.release.deploy import Prepared
 from pipeline.release.dossier import Dossier
+from pipeline.release.evidence import Evidence
 from pipeline.release.in_flight import InFlight
 from pipeline.release.record import PartName, PartRecord
+from pipeline.release.structure import Dag
 from pipeline.release.tree import Source, Tree
 
 
@@ -46,15 +48,13 @@ def inquire(
     bare = Dossier(environment, commit, replacement=replacement, tests=found.tests)
     try:
         prepared, bucket, airflow = read()
+    except NotDeployedError:
+        return replace(_all_new(bare, gathered, found, now), deployed=False)
     except PipelineError as error:
-        files = dossier.Files(added=tuple(key.removeprefix("dags/") for key in gathered.files))
         return replace(
-            bare,
+            _all_new(bare, gathered, found, now),
             unread=str(error),
             commits_unknown="nothing is known to run",
-            files=files,
-            dags=dossier.dags_of(files, gathered, None, now),
-            images=dossier.images_of(found, None),
             in_flight=InFlight(unknown="the environment could not be read"),
         )
     running, plan = prepared.situation.current, prepared.plan
@@ -75,9 +75,17 @@ def inquire(
     )
 
 
+def _all_new(bare: Dossier, tree: Tree, found: Evidence, now: Mapping[str, Dag] | None) -> Dossier:
+    """What a release brings to an environment of which nothing is known."""
+    files = dossier.Files(added=tuple(key.removeprefix("dags/") for key in tree.files))
+    return replace(
+        bare, files=files, dags=dossier.dags_of(files, tree, None, now), images=dossier.images_of(found, None)
+    )
+
+
 def _commits(running: str | None, commit: str, sources: Callable[[], list[CommitOf]]) -> tuple[Between | None, str]:
     if running is None:
-        return None, "nothing runs yet"
+        return None, ""
     why = f"neither git nor CodeCommit knows both {running[:10]} and {commit[:10]}"
     for source in sources():
         try:

@@ -96,6 +96,14 @@ def test_an_environment_that_cannot_be_read_is_no_empty_one() -> None:
     assert (first.title, first.warns) == ("Environment", True)
 
 
+def test_an_environment_that_is_not_deployed_yet_is_not_called_unreadable() -> None:
+    bare = Dossier("prod", "abcdef0123456789", deployed=False)
+    assert not bare.is_empty
+    assert headline(bare).startswith("prod is not deployed yet")
+    assert "could not be read" not in summary(bare)
+    assert [section.title for section in sections(bare) if section.warns] == []
+
+
 def test_the_summary_fits_an_approval_and_names_every_section() -> None:
     line = summary(FULL)
     assert len(line) <= 700
@@ -312,5 +320,7 @@ def test_an_environment_that_is_not_deployed_yet_has_a_dossier_too(aws: Aws, pro
     left(project, orders=orders("@daily"))
     done = project.run("diff", "dev", "--commit", "2222222222222")
     assert done.returncode == 0, done.stderr
-    assert "! Environment could not be read" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "dev is not deployed yet; this is commit 2222222222" in said
+    assert "Environment comes with this commit: all that follows is new" in said
     assert "new DAG orders" in done.stdout
