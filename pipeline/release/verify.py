@@ -93,6 +93,7 @@ def judge(
         if file not in before.errors or file in expectation.changed:
             problem = f"{file} has an import error:\n{_tail(trace)}"
             (failures if settled else waiting).append(problem)
+    had_dags = {dag.file for dag in before.dags.values()}
     by_file: dict[str, list[Dag]] = {}
     for dag in now.dags.values():
         by_file.setdefault(dag.file, []).append(dag)
@@ -100,7 +101,7 @@ def judge(
         if file in now.errors:
             continue
         dags = by_file.get(file, [])
-        if not dags:
+        if not dags and file not in had_dags:  # if it had some, the new text took them away: it was parsed
             waiting.append(f"no DAG of {file} has appeared")
         waiting += [
             f"{dag.id} has not been parsed from the new {file}"

@@ -54,6 +54,20 @@ def test_a_new_dag_must_appear() -> None:
         check(FakeAirflow(), Expectation(changed={"a.py": "new"}), NOTHING)
 
 
+def test_an_edit_that_takes_all_dags_out_of_a_file_is_done_when_they_are_gone() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "old", "a")
+    before = observe(airflow)
+
+    def look(now: FakeAirflow) -> None:
+        if len(now.asked) > 6:
+            now.parse("a.py", "# nothing left\n")
+
+    airflow.each_look = look
+    said = check(airflow, Expectation(changed={"a.py": "# nothing left\n"}), before)
+    assert said == ["1 to come: a has not been parsed from the new a.py"]
+
+
 def test_a_new_import_error_fails_with_its_trace() -> None:
     airflow = FakeAirflow()
     airflow.parse("b.py", "text", "b")
