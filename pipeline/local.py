@@ -22,7 +22,7 @@ from pipeline.localairflow.commands import airflow
 from pipeline.localairflow.working_tree import WorkingTree
 from pipeline.localaws.instance import Address, Instance
 from pipeline.localaws.machine import packages
-from pipeline.localaws.machine.base_images import BaseImages, HostSettings
+from pipeline.localaws.machine.base_images import BaseImages, dockerfiles
 from pipeline.localaws.machine.engine import engine_answers
 from pipeline.localaws.region import LocalRegion
 from pipeline.operate.client import PipelineClient
@@ -140,7 +140,7 @@ def _pointing_at(region: LocalRegion, address: Address) -> Iterator[None]:
 def _deploy(configured: Settings, region: LocalRegion, address: Address) -> None:
     """Bootstrap and deploy with the real CDK CLI, while base images are made ready."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        images = pool.submit(_base_images, Path("containers"), address)
+        images = pool.submit(_base_images, address)
         with step("cdk bootstrap"):
             # Away from cdk.json the CLI does not synthesise the app, which has no say in this.
             _cdk(region, region.folder, "bootstrap", f"aws://{region.account}/{region.region}")
@@ -149,14 +149,11 @@ def _deploy(configured: Settings, region: LocalRegion, address: Address) -> None
         images.result()
 
 
-def _base_images(containers: Path, address: Address) -> None:
+def _base_images(address: Address) -> None:
     """Let the engine have every image that the Dockerfiles start from."""
     client = DockerClient(base_url=address.docker_host, timeout=ENGINE_SECONDS)
     try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        host = HostSettings.read(os.environ, Path.home())
-        dockerfiles = {str(path): path.read_text(encoding="utf-8") for path in sorted(containers.glob("*/Dockerfile"))}
-        for provided in BaseImages(client, cache, host, out.print).ensure(dockerfiles):
+        for provided in BaseImages.of_this_machine(client, out.print).ensure(dockerfiles(Path.cwd())):
             if provided.note:
                 out.print(f"[quiet]{provided.image}: {provided.note}[/]")
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.localaws.machine.base_images import BaseImages, HostSettings
+from pipeline.localaws.machine.base_images import BaseImages
 from pipeline.localaws.machine.engine import Engine
 
 
@@ -35,5 +35,4 @@ def base_images(docker_engine: Engine) -> BaseImages:
 
     The Debian system of a stand-in comes from the user's cache; the first time on a machine it takes half a minute.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return BaseImages(docker_engine.client, cache, HostSettings.read(os.environ, Path.home()), print)
+    return BaseImages.of_this_machine(docker_engine.client, print)

@@ -27,6 +27,7 @@ from pipeline.localaws.events import EventBus
 from pipeline.localaws.glue.service import Glue
 from pipeline.localaws.instance import Address, Instance, code_digest
 from pipeline.localaws.left_over import ENGINE
+from pipeline.localaws.machine.base_images import BuildBaseImages
 from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.mwaa.service import Mwaa
 from pipeline.localaws.region import LocalRegion
@@ -45,6 +46,7 @@ def compose(region: LocalRegion, engine: Engine) -> LocalAws:
         python=Path(sys.executable),
         docker_host=engine.host,
         programs=[Path(found) for found in [shutil.which("aws", path=str(Path(sys.executable).parent))] if found],
+        base_images=BuildBaseImages(lambda: engine.client),
     )
     services = [
         CloudFormation(region),

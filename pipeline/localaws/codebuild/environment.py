@@ -1,6 +1,6 @@
 """The environment variables of a build: little of the host's, all of CodeBuild's, and last what people ask for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -37,12 +37,14 @@ class Host:
         docker_host: `DOCKER_HOST` for builds; "" when there is no engine.
         python: The interpreter that every build's own Python environment is made from.
         programs: Programs that CodeBuild's images have and this host has somewhere else than on its PATH (the AWS CLI).
+        base_images: Gives the engine the images that sources start from, and says so (folder, say).
     """
 
     environment: Mapping[str, str]
     python: Path
     docker_host: str = ""
     programs: Sequence[Path] = field(default=())
+    base_images: Callable[[Path, Callable[[str], None]], None] | None = None
 
 
 @dataclass(frozen=True)

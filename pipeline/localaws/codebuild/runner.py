@@ -178,6 +178,9 @@ class _Run:
         self.log.say(f"CODEBUILD_SRC_DIR={prepared.source}")
         for line in runtimes(spec, self.runner.workspaces.host):
             self.log.say(line)
+        base_images = self.runner.workspaces.host.base_images
+        if base_images is not None and self.build["environment"].get("privilegedMode"):
+            base_images(prepared.source, self.log.say)
         self.shell = Shell(
             program=Path(spec.env.shell).name,
             folder=places.control,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Literal
 
 from docker import DockerClient
@@ -87,6 +87,12 @@ class BaseImages:
         self._cache = cache / "airflow-pipeline"
         self._host = host
         self._say = say
+
+    @staticmethod
+    def of_this_machine(client: DockerClient, say: Callable[[str], None]) -> "BaseImages":
+        """With the cache and the settings of the user whose process this is."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return BaseImages(client, cache, HostSettings.read(os.environ, Path.home()), say)
 
     def ensure(self, dockerfiles: Mapping[str, str]) -> list[Provided]:
         """Provide every image the Dockerfiles (name → text) take from elsewhere; quick when all are there.
@@ -183,6 +189,36 @@ class BaseImages:
                     mend="Check that apt's mirrors can be reached: apt-get update",
                 ) from None
             new.replace(tarball)
+
+
+class BuildBaseImages:
+    """Gives a build the base images that its sources start from, when they are newer than the local AWS's start.
+
+    Args:
+        client: Gives the engine.
+    """
+
+    def __init__(self, client: Callable[[], DockerClient]) -> None:
+        self._client = client
+        self._one_at_a_time = Lock()
+
+    def __call__(self, sources: Path, say: Callable[[str], None]) -> None:
+        """Provide what can be provided; what cannot is said, and then `docker build` fails on it, as on AWS."""
+        with self._one_at_a_time:
+            try:
+                provided = BaseImages.of_this_machine(self._client(), say).ensure(dockerfiles(sources))
+            except (PipelineError, DockerException, OSError) as error:
+                say(f"Base images: {error}")
+                return
+        for each in provided:
+            if each.how == "stand-in":
+                say(f"{each.image}: {each.note}")
+
+
+def dockerfiles(sources: Path) -> dict[str, str]:
+    """The Dockerfiles of a project's containers: path → text."""
+    found = sorted(sources.glob("containers/*/Dockerfile"))
+    return {str(path.relative_to(sources)): path.read_text(encoding="utf-8", errors="replace") for path in found}
 
 
 def _pull(client: DockerClient, image: str) -> str:

@@ -123,6 +123,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         docker_host="unix:///nowhere/docker.sock",
         python=Path(sys.executable),
         programs=(Path(sys.prefix) / "bin" / "aws",),
+        base_images=lambda sources, say: say(f"base images of {sorted(path.name for path in sources.iterdir())}"),
     )
     service = CodeBuild(region, host, emit=lambda _source, kind, detail, _resources: events.append((kind, detail)))
     server = Server(LocalAws(region, [service]), port)

@@ -117,6 +117,15 @@ def test_a_wrong_buildspec_fails_the_download_phase_and_names_the_key(bench: Ben
     )
 
 
+def test_only_a_privileged_build_is_given_base_images(bench: Bench) -> None:
+    spec = "version: 0.2\nphases: {build: {commands: [env > seen]}}\n"
+    environment = {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"}
+    for privileged in (True, False):
+        ended = bench.run(spec, {"environment": {**environment, "privilegedMode": privileged}})
+        said = [line for line in bench.log(ended) if "base images of" in line]
+        assert bool(said) is privileged
+
+
 def test_a_missing_service_role_is_named(bench: Bench) -> None:
     role = "arn:aws:iam::123456789012:role/nobody"
     build = bench.run(spec(build="commands: ['true']"), {"serviceRole": role})

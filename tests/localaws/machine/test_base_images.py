@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.localaws.machine.base_image_plan import PipSettings
-from pipeline.localaws.machine.base_images import BaseImages, HostSettings
+from pipeline.localaws.machine.base_images import BaseImages, BuildBaseImages, HostSettings
 from pipeline.localaws.machine.engine import Engine
 
 pytestmark = pytest.mark.docker
@@ -52,3 +52,16 @@ def test_a_stand_in_says_so_and_is_made_again_only_when_the_host_changed(
     ]
     assert [each.how for each in base_images.ensure(DOCKERFILE)] == ["stand-in"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sources_of_a_build_bring_their_base_images_along(docker_engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "containers" / "new"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM 127.0.0.1:9/nobody/has:this\n")
+    said: list[str] = []
+    provide = BuildBaseImages(lambda: docker_engine.client)
+    provide(tmp_path, said.append)
+    assert said[-1].startswith("Base images: containers/new/Dockerfile: the base image 127.0.0.1:9/nobody/has:this")
+    (folder / "Dockerfile").write_text("FROM python:3.13-bookworm\n")
+    provide(tmp_path, said.append)
+    assert docker_engine.client.images.get("python:3.13-bookworm").id
