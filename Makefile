@@ -3,7 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-UV_VERSION := 0.13.9
+UV_VERSION := $(shell sed -n 's/^UV_VERSION=//p' buildspecs/packages.sh)
+# Set by some images: every start would compile every package again, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check setup clean
 .DEFAULT_GOAL := help

@@ -63,9 +63,32 @@ class LazyGroup(click.Group):
 
 def _imported(entry: str) -> click.Command:
     module, attribute = entry.split(":")
-    command = getattr(importlib.import_module(module), attribute)
+    try:
+        command = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "pipeline":
+            raise
+        return _unavailable(attribute, str(error.name).partition(".")[0])
     assert isinstance(command, click.Command)  # noqa: S101 - a slip in the tables above, not a user's
     return command
+
+
+def _unavailable(name: str, missing: str) -> click.Command:
+    """In place of a command whose packages are not installed: builds have no local AWS."""
+
+    def refuse() -> None:
+        raise PipelineError(
+            f"`pipeline {name}` needs the package {missing}, which is not installed here",
+            mend="It is in requirements-dev.lock; `make setup` installs all of that.",
+        )
+
+    return click.Command(
+        name,
+        callback=refuse,
+        help=f"Not installed here: needs {missing}, from requirements-dev.lock.",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+        add_help_option=False,
+    )
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,7 +116,7 @@ def test(ctx: click.Context) -> None:
 def main() -> None:
     """The entry point: every failure a person can cause ends as a sentence and an exit code."""
     try:
-        pipeline(standalone_mode=False)
+        pipeline(prog_name="pipeline", standalone_mode=False)
     except PipelineError as error:
         err.print(f"[bad]error:[/] {escape(str(error))}")
         sys.exit(error.exit_code)

@@ -100,6 +100,7 @@ def from_host(host: Host, places: Places) -> dict[str, str]:
     path = [entry for entry in known.get("PATH", "").split(":") if entry and not _is_virtual_environment(Path(entry))]
     own = [places.python / "bin", places.npm / "bin", places.programs]
     caches = {
+        "XDG_CACHE_HOME": places.caches,
         "UV_CACHE_DIR": places.caches / "uv",
         "PIP_CACHE_DIR": places.caches / "pip",
         "npm_config_cache": places.caches / "npm",

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # source, detail-type, detail, resources
 Emit = Callable[[str, str, Mapping[str, Any], Sequence[str]], None]
 
-CONCURRENT_BUILDS: Final = 4  # builds at once; more are queued
+CONCURRENT_BUILDS: Final = 6  # builds at once, enough for the steps of a stage; more are queued
 STATE_CHANGE: Final = "CodeBuild Build State Change"
 
 
