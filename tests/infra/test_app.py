@@ -35,6 +35,7 @@ def project(folder: Path, **change: Any) -> Path:
     return folder
 
 
+@pytest.mark.app
 def test_a_wrong_setting_is_a_sentence_and_exit_code_2(tmp_path: Path) -> None:
     done = run_app(project(tmp_path, execution_mode="FASTEST"), CDK_DEFAULT_ACCOUNT="123456789012")
     assert done.returncode == 2
@@ -43,6 +44,7 @@ def test_a_wrong_setting_is_a_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.app
 def test_an_unknown_account_is_a_sentence_and_exit_code_2(tmp_path: Path) -> None:
     done = run_app(project(tmp_path))
     assert done.returncode == 2
@@ -50,6 +52,7 @@ def test_an_unknown_account_is_a_sentence_and_exit_code_2(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.app
 def test_this_project_is_synthesized_as_the_cdk_cli_does_it(tmp_path: Path) -> None:
     context = json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"]
     done = run_app(

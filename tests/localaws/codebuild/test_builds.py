@@ -215,7 +215,7 @@ def test_a_stopped_build_ends_with_all_its_processes(bench: Bench) -> None:
 
 
 def test_a_background_child_does_not_outlive_its_build(bench: Bench) -> None:
-    build = bench.run(spec(build="commands: ['nohup sleep 300 &', 'setsid sleep 300 &']"))
+    build = bench.run(spec(build="commands: ['nohup sleep 300 &', 'setsid sleep 300 &', sleep 0.5]"))
     assert build["buildStatus"] == "SUCCEEDED"
     assert marked(build["id"]) == []
     assert any("Ended 2 processes of the build" in line for line in bench.log(build))
