@@ -84,6 +84,9 @@ class Environment(_Settings):
     worker_replacement: Literal["GRACEFUL", "FORCED"] = "GRACEFUL"
     keep: tuple[str, ...] = ()  # globs of keys below dags/ that the sync never touches
     canary: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None  # a DAG each release runs
+    # Seconds for which a sync that changes images waits for runs of DAGs that use them: most daily runs end in that
+    # time, and a run that lasts for hours holds no release up. At most what the release's build step has to spare.
+    wait_for_runs: Annotated[int, Field(ge=0, le=3600)] = 900
 
 
 class Checks(_Settings):

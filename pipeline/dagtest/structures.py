@@ -3,7 +3,8 @@
 {"format": 1,
  "files": {"orders.py": "SHA-256 of the file"},
  "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 0 * * *",
-                           "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["validate"]}}}}}
+                           "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["validate"],
+                                                "containers": ["ingest"]}}}}}
 
 with paths below the DAG folder.
 """
@@ -13,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from pipeline.dagtest.facts import Dag, DagFile
+from pipeline.dagtest.facts import Dag, DagFile, Task
 
 FORMAT = 1
 _NOTHING_STARTS_IT = ("", "None")  # Airflow's summaries of a schedule that is none
@@ -40,5 +41,16 @@ def _dag(dag: Dag) -> dict[str, object]:
     summary = dag.schedule.summary if dag.schedule else ""
     return {
         "schedule": None if summary in _NOTHING_STARTS_IT else summary,
-        "tasks": {task.task_id: {"operator": task.operator, "downstream": list(task.downstream)} for task in dag.tasks},
+        "tasks": {task.task_id: _task(task) for task in dag.tasks},
+    }
+
+
+def _task(task: Task) -> dict[str, object]:
+    entries = task.overrides.containers if task.overrides else ()
+    names = (entry.get("name") for entry in entries if isinstance(entry, Mapping))
+    containers = [name for name in names if isinstance(name, str)]
+    return {
+        "operator": task.operator,
+        "downstream": list(task.downstream),
+        **({"containers": containers} if containers else {}),
     }

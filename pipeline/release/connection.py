@@ -63,6 +63,7 @@ def connect(name: str, *, verify: bool, reads_only: bool = False) -> Connection:
         replacement=options.worker_replacement,
         keep=options.keep,
         canary=options.canary,
+        wait_for_runs=options.wait_for_runs,
     )
     return Connection(deployment, environment, bucket, partial(images, session))
 

@@ -8,7 +8,7 @@ from time import sleep
 from typing import Literal
 
 from pipeline.errors import LockedError, PipelineError
-from pipeline.release import canary, lock, mwaa, record, rollback, verify
+from pipeline.release import canary, in_flight, lock, mwaa, record, rollback, verify
 from pipeline.release.airflow import Airflow
 from pipeline.release.bucket import ABSENT, Bucket, Written
 from pipeline.release.lock import Lease
@@ -36,6 +36,7 @@ class Environment:
         patience: How long Airflow may take.
         pause: Waits for a number of seconds.
         canary: A DAG that must run to success.
+        wait_for_runs: For how many seconds runs in flight may go on before the images they run in are changed.
     """
 
     bucket: Bucket
@@ -46,6 +47,7 @@ class Environment:
     patience: Patience | None = None
     pause: Callable[[float], None] = sleep
     canary: str | None = None
+    wait_for_runs: float = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def carry_out(
     ) as lease:
         if situation.seen.dead and situation.seen.pointer.lock is not None:
             tell(f"took over the lock of {situation.seen.pointer.lock.owner}, silent since its expiry")
+        _let_runs_end(environment, situation.current, order, lease, tell)
         try:
             parts = _update_parts(environment, order, lease, tell)
         except RequirementsError as error:
@@ -122,6 +125,24 @@ def carry_out(
         environment.bucket.put(record.key_of(made.id), content, hashlib.sha256(content).hexdigest(), expected=ABSENT)
         lease.switch(made.id)
     return made
+
+
+def _let_runs_end(
+    environment: Environment, current: ReleaseRecord | None, order: Order, lease: Lease, tell: Callable[[str], None]
+) -> None:
+    """Before other images come, wait for runs that began with the present ones. A rollback waits for nothing."""
+    changed = {row.container for row in order.plan.tasks if row.before is not None}
+    if order.kind != "deploy" or current is None or environment.airflow is None or not changed:
+        return
+    if environment.wait_for_runs > 0:
+        in_flight.wait_for_end(
+            environment.airflow,
+            in_flight.running(current.dags, changed),
+            environment.wait_for_runs,
+            alive=lease.still_ours,
+            tell=tell,
+            pause=environment.pause,
+        )
 
 
 def _prove(

@@ -1,9 +1,14 @@
-"""What runs in an Airflow at the moment."""
+"""What runs in an Airflow at the moment, and waiting until it has ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 
 from pipeline.release.airflow import Airflow, pages
+from pipeline.release.structure import Dag
+
+POLL = 5.0  # seconds between two looks: a task in a container takes longer
+_SHOWN = 5  # DAGs in a line
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,57 @@ def observe(airflow: Airflow) -> InFlight:
         )
     )
     return InFlight(runs, tasks)
+
+
+def running(dags: Mapping[str, Dag] | None, containers: Collection[str]) -> Callable[[str], bool]:
+    """Whether a DAG, by its id, runs one of the containers; where that is not known, every DAG may.
+
+    Args:
+        dags: The structures of the DAGs that Airflow has now; None when they are not known.
+        containers: Names of containers.
+    """
+    if dags is None or not any(dag.containers for dag in dags.values()):
+        return lambda _: True
+    return lambda dag_id: dag_id not in dags or not dags[dag_id].containers.isdisjoint(containers)
+
+
+def wait_for_end(
+    airflow: Airflow,
+    concerned: Callable[[str], bool],
+    seconds: float,
+    *,
+    alive: Callable[[], None],
+    tell: Callable[[str], None],
+    pause: Callable[[float], None],
+) -> None:
+    """Wait until the runs of some DAGs have ended; at the time limit it is said that some have not.
+
+    Args:
+        airflow: The running Airflow.
+        concerned: Whether a DAG, by its id, is waited for.
+        seconds: How long to wait at most.
+        alive: Called often; raises when the lock was lost.
+        tell: Takes a sentence for people whenever what is waited for changes.
+        pause: Waits for a number of seconds.
+
+    Raises:
+        AirflowUnreachableError: There was no answer.
+        AirflowAnswerError: The answer is an error.
+    """
+    started, said = monotonic(), ""
+    while True:
+        alive()
+        names = [dag for dag in _count(airflow, "/dags/~/dagRuns", "dag_runs") if concerned(dag)]
+        if not names:
+            return
+        shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        if monotonic() - started >= seconds:
+            tell(f"after {seconds:g} s still in flight: {shown}; tasks that start from now on run in the new images")
+            return
+        if shown != said:
+            tell(f"runs in flight end in the images they began with: waiting up to {seconds:g} s for {shown}")
+            said = shown
+        pause(POLL)
 
 
 def _count(airflow: Airflow, path: str, member: str) -> dict[str, int]:

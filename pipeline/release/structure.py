@@ -5,7 +5,8 @@ Only Airflow can tell what a DAG file defines, so the structures come from the t
     {"format": 1,
      "files": {"orders.py": "SHA-256 of the file it was read from"},
      "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 5 * * *",
-                               "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"]}}}}}
+                               "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"],
+                                                    "containers": ["ingest"]}}}}}
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,10 +25,11 @@ class _Frozen(BaseModel):
 
 
 class Task(_Frozen):
-    """A task: its operator's class, and the tasks that wait for it."""
+    """A task: its operator's class, the tasks that wait for it, and the containers that it runs."""
 
     operator: str
     downstream: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
 
 
 class Dag(_Frozen):
@@ -36,6 +38,11 @@ class Dag(_Frozen):
     file: str
     schedule: str | None = None
     tasks: Mapping[str, Task] = {}
+
+    @property
+    def containers(self) -> frozenset[str]:
+        """The containers its tasks run."""
+        return frozenset(name for task in self.tasks.values() for name in task.containers)
 
 
 class Structures(_Frozen):

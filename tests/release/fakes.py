@@ -174,11 +174,11 @@ class FakeAirflow:
             errors = [{"filename": file, "stack_trace": trace} for file, trace in self.errors.items()]
             return {"import_errors": errors[start : start + 100], "total_entries": len(errors)}
         if path.endswith("/dagRuns"):
-            if len(self.run_states) > 1:
-                self.runs[-1]["state"] = self.run_states.pop(0)
-            else:
-                self.runs[-1]["state"] = self.run_states[0]
-            return {"dag_runs": self.runs, "total_entries": len(self.runs)}
+            if self.runs:
+                self.runs[-1]["state"] = self.run_states.pop(0) if len(self.run_states) > 1 else self.run_states[0]
+            wanted = (query or {}).get("state")
+            runs = [run for run in self.runs if wanted in (None, run["state"])]
+            return {"dag_runs": runs, "total_entries": len(runs)}
         if path.endswith("/taskInstances"):
             failed = [{**run, "task_id": "smoke"} for run in self.runs if run["state"] == "failed"]
             return {"task_instances": failed, "total_entries": len(failed)}

@@ -346,6 +346,35 @@ def test_a_canary_that_fails_takes_the_release_back(world: World) -> None:
     assert world.contents() == {"dags/smoke.py": DAG.format(1)}
 
 
+def test_runs_in_flight_end_before_other_images_come(world: World) -> None:
+    world.sync({"a.py": DAG.format(1)})
+    world.airflow = watching(world)
+    world.wait_for_runs = 60
+    world.airflow.runs, world.airflow.run_states = [{"dag_id": "a"}], ["running", "running", "success"]
+    in_bucket: list[str] = []
+    pause = world.airflow.each_look
+
+    def look(airflow: FakeAirflow) -> None:
+        in_bucket.append(world.contents()["dags/a.py"])
+        pause(airflow)
+
+    world.airflow.each_look = look
+    world.revision = 2
+    world.sync({"a.py": DAG.format(2)})
+    assert world.airflow.runs == [{"dag_id": "a", "state": "success"}]
+    assert any("runs in flight end in the images they began with" in line for line in world.said)
+    assert (in_bucket[0], in_bucket[-1]) == (DAG.format(1), DAG.format(2))
+
+
+def test_a_release_of_the_same_images_waits_for_no_run(world: World) -> None:
+    world.sync({"a.py": DAG.format(1)})
+    world.airflow = watching(world)
+    world.wait_for_runs = 60
+    world.airflow.runs, world.airflow.run_states = [{"dag_id": "a"}], ["running"]
+    world.sync({"a.py": DAG.format(2)})
+    assert world.airflow.runs == [{"dag_id": "a"}]
+
+
 def test_an_airflow_that_cannot_be_asked_stops_the_release_before_anything_is_written(aws: Aws, world: World) -> None:
     world.sync({"a.py": "1"})
     # moto has no MWAA: whatever it answers is no answer of Airflow's.

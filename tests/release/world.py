@@ -28,6 +28,7 @@ class World:
     airflow: FakeAirflow | None = None
     keep: tuple[str, ...] = ()
     canary: str | None = None
+    wait_for_runs: float = 0
     revision: int = 1
     said: list[str] = field(default_factory=list)
     images_asked: list[str] = field(default_factory=list)
@@ -42,6 +43,7 @@ class World:
             patience=QUICK,
             pause=lambda _: None,
             canary=self.canary,
+            wait_for_runs=self.wait_for_runs,
         )
 
     def images(self, arns: Mapping[str, str]) -> dict[str, str]:
