@@ -7,6 +7,9 @@ UV_VERSION := $(shell sed -n 's/^UV_VERSION=//p' buildspecs/packages.sh)
 # Set by some images: every start would compile every package again, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Files of tests run beside each other, one more than there are cores: they wait for processes most of the time.
+BESIDE ?= --numprocesses=$(shell expr $$(nproc) + 1) --dist=loadfile --no-loadscope-reorder
+
 .PHONY: run test check setup clean
 .DEFAULT_GOAL := help
 
@@ -21,10 +24,10 @@ test: setup ## every check and test, the whole journey of a commit included
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(BESIDE) $(TESTS)
 
 check: setup ## the quick part of the tests: no Docker, no journey
-	@$(BIN)/python -m pytest -m "not docker and not journey and not airflow and not benchmark"
+	@$(BIN)/python -m pytest $(BESIDE) -m "not docker and not journey and not airflow and not benchmark"
 
 setup: .venv/ready node_modules/.package-lock.json
 

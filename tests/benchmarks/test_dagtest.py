@@ -3,7 +3,7 @@
 DagBag imports all files in one process and no more. Airflow's processor also stores each DAG (serialization), and so do
 we, in a process for each file; the second peer is a DagBag that stores, too.
 
-    python -m pytest tests/benchmarks/test_dagtest.py -s
+    python -m pytest -m benchmark tests/benchmarks/test_dagtest.py -s
 
 Wall time from the start of the process to its end, all of it: our command, Airflow's import, ruff, the reports. Each is
 run several times in turns, and the best of each counts: other work on the machine only adds.
@@ -21,6 +21,7 @@ import pytest
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure
 from tests.dagtest.projects import AIRFLOW, ROOT, make_project
 
+pytestmark = pytest.mark.benchmark
 FILES = 500
 MOST = 3  # times a DagBag that stores: more than this is a mistake, not a busy machine
 TURNS = 2

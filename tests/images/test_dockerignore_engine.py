@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.images.command_builder import docker_commands
+from pipeline.errors import PipelineError
 from pipeline.images.dockerignore import IGNORE_FILE, parse, sent_files
 from pipeline.localaws.machine.engine import Engine
 from pipeline.process import run
@@ -62,10 +63,15 @@ def classic_client(docker_engine: Engine) -> str:
 def received(command: str, engine: Engine, context: Path) -> set[str]:
     """The files of an image made of the whole context."""
     image = f"pipeline-tests/{uuid.uuid4().hex}:1"
-    run(
-        [command, "build", "--quiet", f"--tag={image}", str(context)],
-        env={"DOCKER_HOST": engine.host, "DOCKER_BUILDKIT": "0"},
-    )
+    build = [command, "build", "--quiet", f"--tag={image}", str(context)]
+    variables = {"DOCKER_HOST": engine.host, "DOCKER_BUILDKIT": "0"}
+    try:
+        run(build, env=variables)
+    except PipelineError as error:
+        # The classic builder may lose the image it has just made when another one is removed at that moment.
+        if "unable to find image" not in str(error):
+            raise
+        run(build, env=variables)
     container = engine.client.containers.create(image, "none")
     try:
         with tarfile.open(fileobj=io.BytesIO(b"".join(container.get_archive("/context")[0]))) as tar:

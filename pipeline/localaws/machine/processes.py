@@ -162,11 +162,24 @@ def started_at(pid: int) -> str | None:
     Source: proc(5), /proc/PID/stat field 22, clock ticks since boot; the boot's id tells boots apart.
     """
     try:
-        fields = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = _status(pid)
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except _GONE:
         return None
     return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
+def parent_of(pid: int) -> int | None:
+    """The process that started a process, or has inherited it; None when it is gone."""
+    try:
+        return int(_status(pid)[1])
+    except _GONE:
+        return None
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: its second, the name, may hold anything."""
+    return (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def mark_of(pid: int) -> str:

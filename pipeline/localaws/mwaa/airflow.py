@@ -139,6 +139,8 @@ class Airflow:
             return
         if strategy == "GRACEFUL":
             self._components.finish_tasks(GRACEFUL_SECONDS, self._ending)
+        else:
+            self._components.fail_tasks()
         self._running = None
         self._components.stop()
         if self._ending.is_set():

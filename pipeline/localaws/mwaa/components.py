@@ -96,6 +96,12 @@ class Components:
             if ended.wait(0.2):
                 return
 
+    def fail_tasks(self) -> None:
+        """End running tasks at once, while there is an Airflow that takes note of it."""
+        count = self._sessions.end_tasks(GRACE)
+        if count:
+            log.info("ended %d tasks of %s", count, self.folder.parent.name)
+
     def stop(self, grace: float = GRACE) -> None:
         """End all of them and whatever they started; also what the record of a killed server speaks of."""
         count = self._sessions.end(grace)

@@ -14,9 +14,11 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
 
-from pipeline.localaws.machine.processes import process_ids, started_at
+from pipeline.localaws.machine.processes import parent_of, process_ids, started_at
 
 _LOOK_AGAIN: Final = 0.05
+_WORKER: Final = "LocalExecutor"  # in the title of a worker, which ends with the task it runs
+_IDLE: Final = "<idle>"
 _KILLING: Final = 10.0  # seconds that SIGKILL may take to show
 
 
@@ -74,11 +76,38 @@ class Sessions:
         self._leaders.clear()
         return len(found)
 
+    def end_tasks(self, grace: float) -> int:
+        """End the processes that tasks run in, and let their workers tell Airflow that these failed.
+
+        A task that is asked to end runs its `on_kill`, and goes on; only then is it ended.
+
+        Returns:
+            How many there were.
+        """
+        found = self._tasks()
+        _signal(found, signal.SIGTERM)
+        until = monotonic() + grace / 2
+        while self._tasks() and monotonic() < until:
+            sleep(_LOOK_AGAIN)
+        _signal(self._tasks(), signal.SIGKILL)
+        until = monotonic() + grace
+        while found and self._busy_workers() and monotonic() < until:
+            sleep(_LOOK_AGAIN)
+        return len(found)
+
+    def _busy_workers(self) -> set[int]:
+        titles = {pid: title_of(pid) for pid in self.living()}
+        return {pid for pid, title in titles.items() if _WORKER in title and not title.endswith(_IDLE)}
+
+    def _tasks(self) -> list[int]:
+        workers = self._busy_workers()
+        return [pid for pid in self.living() if parent_of(pid) in workers]
+
     def end_idle_workers(self) -> None:
         """End workers whose scheduler died: no more work reaches them. One that has a task may finish it first."""
         orphaned = [leader for leader in self._leaders if started_at(leader) is None]
         if orphaned:
-            _signal([pid for pid in self.living(orphaned) if title_of(pid).endswith("<idle>")], signal.SIGKILL)
+            _signal([pid for pid in self.living(orphaned) if title_of(pid).endswith(_IDLE)], signal.SIGKILL)
 
 
 def title_of(pid: int) -> str:

@@ -6,6 +6,7 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -112,7 +113,7 @@ def context(build: Mapping[str, Any], phase: str) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def started_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A server with CodeBuild that is not there for one test only: its Python template is made once."""
     port = free_port()
     folder = tmp_path_factory.mktemp("codebuild")
@@ -128,7 +129,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     service = CodeBuild(region, host, emit=lambda _source, kind, detail, _resources: events.append((kind, detail)))
     server = Server(LocalAws(region, [service]), port)
     server.start()
-    bench = Bench(region, service, events)
-    bench.client("iam").create_role(RoleName="build", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"}))
-    yield bench
+    yield Bench(region, service, events)
     server.stop()
+
+
+@pytest.fixture
+def bench(started_bench: Bench) -> Bench:
+    """The bench with its role: moto's state is one for all servers of a process, and other tests empty it."""
+    iam = started_bench.client("iam")
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="build", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"}))
+    return started_bench

@@ -125,7 +125,7 @@ def test_all_processes_end_with_the_build_wherever_they_went(session: Session) -
 
 
 def test_a_record_of_a_killed_server_finds_its_processes_and_no_others(session: Session, tmp_path: Path) -> None:
-    session.run("setsid sleep 60 & sleep 60 &")
+    session.run("setsid sleep 60 & sleep 60 & sleep 0.5")
     record = next((tmp_path / "processes").glob("*.json"))
     other = BuildProcesses.left_over(tmp_path / "processes" / "somebody-else.json")
     assert other.living() == []
