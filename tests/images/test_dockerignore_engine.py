@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.images.command_builder import docker_commands
 from pipeline.errors import PipelineError
+from pipeline.images.command_builder import docker_commands
 from pipeline.images.dockerignore import IGNORE_FILE, parse, sent_files
 from pipeline.localaws.machine.engine import Engine
 from pipeline.process import run
