@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore.config import Config
 ACCOUNT = "123456789012"  # moto's default: what any credentials belong to unless they came from AssumeRole
 ACCESS_KEY = "local"
 SECRET_KEY = "local"  # noqa: S105 - opens nothing: the server is on loopback and checks no signature
+TEMPORARY = "tmp"  # below the region's folder
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class LocalRegion:
             # MWAA's model puts "api." before the host, which is an IP address here.
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         }
+
+    def temporary_folder(self, prefix: str) -> "TemporaryDirectory[str]":
+        """A folder for one piece of work; one that a killed server leaves is removed by the next start or stop."""
+        parent = self.folder / TEMPORARY
+        parent.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
 
     @cached_property
     def _session(self) -> Any:  # not boto3.Session: its typed client() takes only literal names

@@ -6,7 +6,6 @@ The history is in memory only: the local AWS is made anew after it was killed, a
 import logging
 import math
 import secrets
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping
@@ -196,7 +195,7 @@ class Engine:
     def _work(self, line: Line, run: ActionRun, revisions: Mapping[str, str], ended: Event) -> None:
         result: Outcome | Failure
         try:
-            with tempfile.TemporaryDirectory(prefix="codepipeline-") as folder:
+            with self._region.temporary_folder("codepipeline-") as folder:
                 work = Work(
                     pipeline=line.pipeline.name,
                     execution=run.execution,

@@ -6,7 +6,6 @@ The Python is the local AWS's own: boto3 is there, the other libraries of Glue's
 import logging
 import os
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from pathlib import Path
@@ -48,7 +47,7 @@ class JobRunner:
         """From STARTING to the end. It never raises: failures become the run's error message."""
         processes = BuildProcesses(run.id, self._records / f"{run.id}.json")
         try:
-            with tempfile.TemporaryDirectory(prefix="glue-", ignore_cleanup_errors=True) as folder:
+            with self._region.temporary_folder("glue-") as folder:
                 self._run(run, Path(folder), processes)
         except (ClientError, BotoCoreError) as error:
             run.move("FAILED", str(error))

@@ -17,6 +17,12 @@ _PAGE: Final = 200
 _END_SECONDS: Final = 15.0
 
 
+def end_left_over(folder: Path) -> None:
+    """End the processes of runs of a local AWS that was killed; `folder` is the region's."""
+    for record in sorted((folder / Glue.name).glob("*.json")):
+        BuildProcesses.left_over(record).end()
+
+
 class Glue(Service):
     """Runs of Python shell jobs.
 
@@ -30,7 +36,7 @@ class Glue(Service):
 
     def __init__(self, region: LocalRegion, python: Path) -> None:
         super().__init__(region)
-        self._folder = region.folder / "glue"
+        self._folder = region.folder / self.name
         self._runner = JobRunner(region, python, self._folder)
         self._runs: dict[str, JobRun] = {}
         self._threads: list[threading.Thread] = []
@@ -38,8 +44,7 @@ class Glue(Service):
 
     def start(self) -> None:
         """End the processes of runs that a killed server has left."""
-        for record in self._folder.glob("*.json"):
-            BuildProcesses.left_over(record).end()
+        end_left_over(self.region.folder)
 
     def stop(self) -> None:
         """Stop every run and wait for its end."""
