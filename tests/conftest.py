@@ -6,7 +6,7 @@ from tests.engine import base_images, docker_engine
 
 __all__ = ["base_images", "docker_engine"]
 
-LONGEST_FIRST = ("journey", "airflow", "docker")  # by their markers
+LONGEST_FIRST = ("journey", "airflow", "faults", "docker")  # by their markers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

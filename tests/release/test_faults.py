@@ -23,7 +23,7 @@ from tests.release.conftest import REGION, Aws, make_bucket
 from tests.release.proxy import LATE, Fault, Proxy, proxy
 from tests.release.world import World
 
-pytestmark = pytest.mark.usefixtures("aws")
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("aws")]
 
 
 @dataclass

@@ -70,6 +70,7 @@ def edit(project: Project, version: int) -> None:
         project.write({"new_0.sql": None})
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("done", [False, True], ids=["before_it_is_done", "when_it_is_done"])
 def test_killed_at_any_request_the_next_run_converges(aws: Aws, project: Project, done: bool) -> None:
     edit(project, 1)

@@ -154,6 +154,7 @@ def test_a_step_whose_data_is_not_there_fails_with_a_sentence(sample: tuple[Worl
     assert "has the step before this one run?" in world.log(task["taskArn"], "transform")[-1]
 
 
+@pytest.mark.airflow
 def test_airflow_loads_a_day_and_the_report_follows_by_itself(
     sample: tuple[World, dict[str, str]], tmp_path: Path
 ) -> None:
