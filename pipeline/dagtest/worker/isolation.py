@@ -111,6 +111,8 @@ def in_processes(paths: Sequence[str], work: Work, limits: Limits) -> Iterator[d
         finally:
             for child in running:
                 _kill(child)
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)  # it may not lead its group yet
                 with suppress(ChildProcessError):
                     os.waitpid(child.pid, 0)
 
