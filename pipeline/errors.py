@@ -37,10 +37,6 @@ class UsageError(PipelineError):
     exit_code = EXIT_USAGE
 
 
-class NotDeployedError(PipelineError):
-    """An environment has no stacks yet."""
-
-
 class LockedError(PipelineError):
     """Someone else is deploying to this environment."""
 

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline import aws, names
-from pipeline.errors import NotDeployedError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.names import Outputs
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudformation import CloudFormationClient
+
+
+class NotDeployedError(PipelineError):
+    """An environment has no stacks yet."""
 
 
 @dataclass(frozen=True)

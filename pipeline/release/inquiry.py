@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import NotDeployedError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.release import commits, deploy, dossier, evidence, in_flight
 from pipeline.release.airflow import Airflow
 from pipeline.release.bucket import Bucket
 from pipeline.release.commits import Between, CommitOf
 from pipeline.release.deploy import Prepared
 from pipeline.release.dossier import Dossier
+from pipeline.release.environment import NotDeployedError
 from pipeline.release.evidence import Evidence
 from pipeline.release.in_flight import InFlight
 from pipeline.release.record import PartName, PartRecord

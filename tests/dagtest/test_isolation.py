@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.dagtest.worker import isolation
 from pipeline.dagtest.worker.isolation import OUTPUT_KEPT, Limits, Tell, Work, in_processes
 
 MEMORY = 1 << 30
@@ -151,6 +152,23 @@ def test_giving_up_half_way_leaves_no_process_behind() -> None:
     assert children() - before
     results.close()  # type: ignore[attr-defined]  # a generator, though the port only says iterator
     assert children() - before == set()
+
+
+def test_giving_up_ends_a_process_that_leads_no_group_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = children()
+    results = in_processes(["good", "slow to start"], behave, Limits(1, 60, MEMORY))
+    assert next(results)["path"] == "good"
+    monkeypatch.setattr(os, "setsid", lambda: time.sleep(60))
+    monkeypatch.setattr(isolation, "_read", give_up)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert time.monotonic() - started < 10
+    assert children() - before == set()
+
+
+def give_up(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def children() -> set[int]:

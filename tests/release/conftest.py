@@ -22,6 +22,7 @@ from werkzeug.wrappers import Request, Response
 
 from pipeline.release.s3 import S3Bucket
 from tests.release import forked
+from tests.release.world import World
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -271,3 +272,10 @@ def project(aws: Aws, tmp_path: Path) -> Project:
     )
     aws.forget()
     return made
+
+
+@pytest.fixture
+def world(bucket: S3Bucket, tmp_path: Path) -> World:
+    """A project beside an empty bucket, and nobody who releases yet."""
+    (tmp_path / "dags").mkdir()
+    return World(tmp_path / "dags", bucket)

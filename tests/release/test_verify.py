@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from pipeline.errors import PipelineError
@@ -26,16 +28,21 @@ def check(airflow: FakeAirflow, expectation: Expectation, before: Seen, patience
     return said
 
 
+def after_two_looks(text: str, *ids: str) -> Callable[[FakeAirflow], None]:
+    """Airflow parses a.py again, but not at once."""
+
+    def look(now: FakeAirflow) -> None:
+        if len(now.asked) > 6:
+            now.parse("a.py", text, *ids)
+
+    return look
+
+
 def test_a_changed_dag_is_proven_by_the_source_airflow_parsed() -> None:
     airflow = FakeAirflow()
     airflow.parse("a.py", "old", "a")
     before = observe(airflow)
-
-    def look(now: FakeAirflow) -> None:
-        if len(now.asked) > 6:
-            now.parse("a.py", "new\n", "a")
-
-    airflow.each_look = look
+    airflow.each_look = after_two_looks("new\n", "a")
     said = check(airflow, Expectation(changed={"a.py": "new\r\n"}), before)
     assert said == ["1 to come: a has not been parsed from the new a.py"]
 
@@ -58,12 +65,7 @@ def test_an_edit_that_takes_all_dags_out_of_a_file_is_done_when_they_are_gone() 
     airflow = FakeAirflow()
     airflow.parse("a.py", "old", "a")
     before = observe(airflow)
-
-    def look(now: FakeAirflow) -> None:
-        if len(now.asked) > 6:
-            now.parse("a.py", "# nothing left\n")
-
-    airflow.each_look = look
+    airflow.each_look = after_two_looks("# nothing left\n")
     said = check(airflow, Expectation(changed={"a.py": "# nothing left\n"}), before)
     assert said == ["1 to come: a has not been parsed from the new a.py"]
 

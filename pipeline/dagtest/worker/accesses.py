@@ -74,7 +74,7 @@ class Accesses:
             execute(module)
             self._wrap(module)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # of this one loader
         return spec
 
     def _protect_airflows_database(self) -> None:

@@ -110,11 +110,7 @@ def in_processes(paths: Sequence[str], work: Work, limits: Limits) -> Iterator[d
                 }
         finally:
             for child in running:
-                _kill(child)
-                with suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)  # it may not lead its group yet
-                with suppress(ChildProcessError):
-                    os.waitpid(child.pid, 0)
+                _end(child)
 
 
 def _start(path: str, work: Work, memory: int) -> _Child:
@@ -214,9 +210,10 @@ def _outcome(child: _Child, seconds: float) -> dict[str, Any] | None:
         return None
     if pid == 0 and took < seconds + LAST_WORDS:
         return None
-    _kill(child)  # the group: what the file started goes with it
     if pid == 0:
-        os.waitpid(child.pid, 0)
+        _end(child)
+    else:
+        _kill_group(child)
     _drain(child)
     told = _told(bytes(child.answer))
     known = {
@@ -260,7 +257,17 @@ def _how(code: int) -> str:
     return f"ended its process with code {code}"
 
 
-def _kill(child: _Child) -> None:
+def _end(child: _Child) -> None:
+    """End a process that has not been waited for, and wait for it."""
+    _kill_group(child)
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGKILL)  # just forked, it leads no group yet
+    with suppress(ChildProcessError):
+        os.waitpid(child.pid, 0)
+
+
+def _kill_group(child: _Child) -> None:
+    """What the file started goes with it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
 

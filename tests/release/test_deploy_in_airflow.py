@@ -1,0 +1,153 @@
+"""Deploying to an Airflow that is asked: proven there, taken back when it fails. S3 is moto's, the rest are fakes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.release import deploy, lock
+from pipeline.release.airflow import AirflowUnreachableError, MwaaAirflow
+from tests.release.conftest import Aws
+from tests.release.fakes import FakeAirflow
+from tests.release.values import ORIGIN, deployment, write
+from tests.release.world import World
+
+
+def watching(world: World, broken: Callable[[str], str] = lambda _: "") -> FakeAirflow:
+    """An Airflow that parses the bucket anew at every look: a file defines the DAG of its name."""
+
+    def look(airflow: FakeAirflow) -> None:
+        files = {key.removeprefix("dags/"): text for key, text in world.contents().items() if key.endswith(".py")}
+        for file in {dag["relative_fileloc"] for dag in airflow.dags.values()} - set(files):
+            airflow.remove(file)
+        for file in set(airflow.errors) - set(files):
+            airflow.remove(file)
+        for file, text in files.items():
+            airflow.parse(file, text, file.removesuffix(".py"), error=broken(text))
+
+    return FakeAirflow(each_look=look)
+
+
+DAG = "from airflow.sdk import DAG\nversion = {}\n"
+
+
+def test_a_release_that_airflow_took_over_is_verified(world: World) -> None:
+    world.airflow = watching(world)
+    assert world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1)}).verified
+    assert world.sync({"a.py": DAG.format(2), "b.py": None}).verified
+    assert world.roll_back().verified
+
+
+def test_a_release_that_airflow_cannot_import_is_taken_back(world: World) -> None:
+    world.airflow = watching(world, lambda text: "Traceback\nSyntaxError: broken" if "broken" in text else "")
+    first = world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1), "requirements.txt": "pandas"})
+    with pytest.raises(PipelineError) as error:
+        world.sync({"a.py": DAG.format("broken"), "b.py": None, "c.py": DAG.format(1), "requirements.txt": "polars"})
+    assert "a.py has an import error" in error.value.what
+    assert "SyntaxError: broken" in error.value.what
+    assert f"Release {first.id} was restored: 2 files put back, 1 deleted" in error.value.mend
+    assert world.contents() == {"dags/a.py": DAG.format(1), "dags/b.py": DAG.format(1)}
+    assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
+    assert world.current() == first
+    assert lock.read(world.bucket).pointer.lock is None
+    write(world.folder, {"a.py": DAG.format(3)})
+    assert world.sync().verified
+
+
+def test_requirements_that_pip_cannot_install_fail_the_release_and_are_taken_back(world: World) -> None:
+    first = world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    good = first.parts["requirements"].version
+    world.mwaa.pip = lambda version: [] if version == good else ["ERROR: No matching distribution found for nonsense"]
+    with pytest.raises(PipelineError) as error:
+        world.sync({"a.py": "2", "requirements.txt": "nonsense"})
+    assert "pip could not install requirements.txt" in error.value.what
+    assert "No matching distribution found for nonsense" in error.value.what
+    assert f"Release {first.id} was restored" in error.value.mend
+    assert world.contents() == {"dags/a.py": "1"}, "no DAG was published"
+    assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
+    assert world.current() == first
+
+
+def test_requirements_that_are_new_and_bad_leave_an_empty_one(world: World) -> None:
+    world.sync({"a.py": "1"})
+
+    def pip(version: str) -> list[str]:
+        stored = world.bucket.get("requirements.txt", version)
+        return ["ERROR: no"] if stored and stored.content else []
+
+    world.mwaa.pip = pip
+    with pytest.raises(PipelineError, match="pip could not install"):
+        world.sync({"requirements.txt": "nonsense"})
+    stored = world.bucket.get("requirements.txt", world.mwaa.pinned["requirements"])
+    assert stored is not None
+    assert stored.content == b""
+
+
+def test_a_pip_log_that_cannot_be_read_is_told_and_stops_nothing(world: World) -> None:
+    def unreadable(_: str) -> list[str]:
+        raise PipelineError("the pip log cannot be read")
+
+    world.mwaa.pip = unreadable
+    world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    assert any("whether pip installed the requirements is not known" in line for line in world.said)
+
+
+def test_a_canary_that_fails_takes_the_release_back(world: World) -> None:
+    world.airflow = watching(world)
+    world.canary = "smoke"
+    first = world.sync({"smoke.py": DAG.format(1)})
+    assert first.verified
+    world.airflow.run_states = ["failed"]
+    with pytest.raises(PipelineError, match="failed, in smoke") as error:
+        world.sync({"smoke.py": DAG.format(2)})
+    assert f"Release {first.id} was restored" in error.value.mend
+    assert world.contents() == {"dags/smoke.py": DAG.format(1)}
+
+
+def test_runs_in_flight_end_before_other_images_come(world: World) -> None:
+    world.sync({"a.py": DAG.format(1)})
+    world.airflow = watching(world)
+    world.wait_for_runs = 60
+    world.airflow.runs, world.airflow.run_states = [{"dag_id": "a"}], ["running", "running", "success"]
+    in_bucket: list[str] = []
+    parse = world.airflow.each_look
+
+    def look(airflow: FakeAirflow) -> None:
+        in_bucket.append(world.contents()["dags/a.py"])
+        parse(airflow)
+
+    world.airflow.each_look = look
+    world.revision = 2
+    world.sync({"a.py": DAG.format(2)})
+    assert world.airflow.runs == [{"dag_id": "a", "state": "success"}]
+    assert any("runs in flight end in the images they began with" in line for line in world.said)
+    assert (in_bucket[0], in_bucket[-1]) == (DAG.format(1), DAG.format(2))
+
+
+def test_a_release_of_the_same_images_waits_for_no_run(world: World) -> None:
+    world.sync({"a.py": DAG.format(1)})
+    world.airflow = watching(world)
+    world.wait_for_runs = 60
+    world.airflow.runs, world.airflow.run_states = [{"dag_id": "a"}], ["running"]
+    world.sync({"a.py": DAG.format(2)})
+    assert world.airflow.runs == [{"dag_id": "a"}]
+
+
+def test_an_airflow_that_cannot_be_asked_stops_the_release_before_anything_is_written(aws: Aws, world: World) -> None:
+    world.sync({"a.py": "1"})
+    # moto has no MWAA: whatever it answers is no answer of Airflow's.
+    environment = replace(world.environment, airflow=MwaaAirflow(aws.session(), "etl-dev"))
+    write(world.folder, {"a.py": "2"})
+    prepared = world.prepare()
+    aws.forget()
+    with pytest.raises(AirflowUnreachableError, match="cannot be asked"):
+        deploy.sync(
+            environment,
+            prepared,
+            deployment=deployment(world.bucket.name),
+            origin=ORIGIN,
+            find_images=world.images,
+            tell=world.said.append,
+        )
+    assert aws.writes() == []
