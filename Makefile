@@ -19,12 +19,17 @@ help: ## show this
 run: setup ## start the local AWS and send it the current commit, until prod waits for approval
 	@$(BIN)/pipeline local up
 
-test: setup ## every check and test, the whole journey of a commit included
+test: setup ## every check and test, the whole journey of a commit included; TESTS=… for some
 	@$(BIN)/pipeline doctor --install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+ifdef TESTS
 	@$(BIN)/python -m pytest $(BESIDE) $(TESTS)
+else  # the journey has the machine for itself: it runs all that the others run, and waits as long as people would
+	@$(BIN)/python -m pytest -m journey
+	@$(BIN)/python -m pytest $(BESIDE) -m "not journey and not benchmark"
+endif
 
 check: setup ## the quick part of the tests: no Docker, no journey
 	@$(BIN)/python -m pytest $(BESIDE) -m "not docker and not journey and not airflow and not benchmark"

@@ -22,7 +22,8 @@ class Action:
         error: CodePipeline's own message, "" unless it failed.
         external_id: The build's id, the change set's ARN: what the action started elsewhere.
         seconds: How long it ran, or has been running.
-        link: Where more is to be read.
+        link: Where more is to be read: of an approval, the page that it links to.
+        request: Of an approval: what the release manager is asked, with its variables filled in.
         variables: What it reported: the exported variables of a build, the outputs of a stack.
     """
 
@@ -36,6 +37,7 @@ class Action:
     external_id: str = ""
     seconds: float | None = None
     link: str = ""
+    request: str = ""
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -158,6 +160,7 @@ def _action(stage: str, declared: Mapping[str, Any], detail: Mapping[str, Any] |
     if detail is None:
         return Action(stage, declared["name"], kind["category"], kind["provider"], order)
     result = detail.get("output", {}).get("executionResult", {})
+    asked = detail.get("input", {}).get("resolvedConfiguration", {})
     ended = now if detail["status"] == "InProgress" else detail.get("lastUpdateTime", now)
     return Action(
         stage,
@@ -169,7 +172,8 @@ def _action(stage: str, declared: Mapping[str, Any], detail: Mapping[str, Any] |
         error=result.get("errorDetails", {}).get("message", "") or _summary_of_failure(detail, result),
         external_id=result.get("externalExecutionId", ""),
         seconds=(ended - detail["startTime"]).total_seconds(),
-        link=result.get("externalExecutionUrl", ""),
+        link=result.get("externalExecutionUrl", "") or asked.get("ExternalEntityLink", ""),
+        request=asked.get("CustomData", ""),
         variables=dict(detail.get("output", {}).get("outputVariables", {})),
     )
 

@@ -63,13 +63,18 @@ def report_line(report: Mapping[str, Any]) -> str:
     if report.get("type") == "CODE_COVERAGE":
         return f"{sign} {group}: {report['codeCoverageSummary']['lineCoveragePercentage']:.0f} % of lines"
     summary = report.get("testSummary", {})
-    passed = summary.get("statusCounts", {}).get("SUCCEEDED", 0)
-    return f"{sign} {group}: {passed} of {summary.get('total', 0)} passed"
+    counts = summary.get("statusCounts", {})
+    skipped = f", {counts['SKIPPED']} skipped" if counts.get("SKIPPED") else ""
+    return f"{sign} {group}: {counts.get('SUCCEEDED', 0)} of {summary.get('total', 0)} passed{skipped}"
 
 
 def advice(execution: Execution) -> Iterator[str]:
-    """The next command, where there is one."""
+    """What is asked of people, and the next command, where there is one."""
     for action in execution.waiting:
+        if action.request:
+            yield escape(action.request)
+        if action.link:
+            yield f"Its dossier: {escape(action.link)}"
         yield f"`pipeline approve` brings this release to {action.stage}; `pipeline reject` does not."
     if execution.failed:
         yield (

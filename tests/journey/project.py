@@ -97,11 +97,16 @@ class Project:
 
     def push(self, message: str) -> Ended:
         """Commit, push, and watch the execution that the push starts."""
+        self.send(message)
+        return self.sh("pipeline", "watch")
+
+    def send(self, message: str) -> str:
+        """Commit and push, until the execution has begun that the push starts; the commit's id."""
         commit = self.commit(message)
         pushed = self.sh("git", "push", "--quiet", "local", "main")
         assert pushed.code == 0
         assert self.await_execution(commit), f"no execution of {commit} started"
-        return self.sh("pipeline", "watch")
+        return commit
 
     def await_execution(self, commit: str) -> bool:
         """Whether an execution of a commit begins; nobody asked for it but the push."""
@@ -117,6 +122,20 @@ class Project:
                 return True
             sleep(0.5)
         return False
+
+    def await_action(self, name: str, status: str) -> None:
+        """Wait until a `stage/action` of the newest execution has a status."""
+        until = monotonic() + COMMAND_SECONDS
+        while (now := self.actions()[name]) != status:
+            assert now != "Failed", f"{name} failed"
+            assert monotonic() < until, f"{name} is {now}"
+            sleep(1)
+
+    def start_dag(self, dag: str, day: str) -> str:
+        """Start a run in dev's Airflow and leave it to itself; its id."""
+        started = self.sh("pipeline", "local", "airflow", "run", dag, "--day", day, "--no-follow")
+        assert started.code == 0
+        return started.output.split()[-1]
 
     def edit(self, name: str, before: str, after: str) -> None:
         """Replace a text that is there once."""
@@ -179,6 +198,20 @@ class Project:
         """Container → the revision of its task definition that the DAGs of an environment use."""
         document = json.loads(self.output(f"etl-{environment}-tasks", "TaskDefinitions"))
         return {str(name): str(arn) for name, arn in document.items()}
+
+    def runs_of_tasks(self, environment: str) -> dict[str, list[str]]:
+        """Airflow's run → the task definitions of the containers that ran for it, sorted."""
+        ecs, cluster = self.client("ecs"), f"etl-{environment}"
+        arns = [
+            arn
+            for wanted in ("RUNNING", "STOPPED")
+            for arn in ecs.list_tasks(cluster=cluster, desiredStatus=wanted)["taskArns"]
+        ]
+        runs: dict[str, list[str]] = {}
+        for task in ecs.describe_tasks(cluster=cluster, tasks=arns, include=["TAGS"])["tasks"]:
+            [run] = [tag["value"] for tag in task["tags"] if tag["key"] == "airflow-run"]
+            runs[run] = sorted([*runs.get(run, []), task["taskDefinitionArn"]])
+        return runs
 
     def actions(self) -> dict[str, str]:
         """Stage/action → status, of the newest execution."""

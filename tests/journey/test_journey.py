@@ -122,17 +122,30 @@ def test_a_commit_that_touches_only_the_readme_writes_and_builds_nothing(project
     assert (project.bucket("dev"), project.images(), project.revisions("dev")) == before
 
 
-def test_an_edited_container_is_the_one_image_and_task_definition_that_change(project: Project) -> None:
+def test_an_edited_container_is_the_one_image_that_changes_and_a_run_in_flight_ends_in_the_old_one(
+    project: Project,
+) -> None:
     images, revisions = project.images(), project.revisions("dev")
     source = next((project.folder / "containers/ingest/src").rglob("__main__.py"))
     source.write_text(source.read_text(encoding="utf-8") + "# Ours.\n", encoding="utf-8")
-    assert project.push("Change what ingest does").code == 0
+    project.edit("dags/orders_daily.py", 'tags=["orders"]', 'tags=["orders", "ours"]')
+    project.send("Change what ingest does, and the DAG that uses it")
+    project.await_action("TestAndBuild/build-images", "Succeeded")
+    in_flight = project.start_dag("orders_daily", "2026-01-03")
+    assert project.sh("pipeline", "watch").code == 0
     now = project.images()
     assert {name for name in now if now[name] != images[name]} == {"ingest"}
     assert len(now["ingest"]) == 2
     assert changed(revisions, project.revisions("dev")) == {"ingest"}
     released = json.loads(project.read("dev", "dags/_release.json"))
     assert released["containers"]["ingest"]["task_definition"] == project.revisions("dev")["ingest"]
+    assert "runs in flight end in the images they began with" in project.sh("pipeline", "logs", "sync-dev").output
+    # All of its tasks had ended when the release came.
+    runs = project.runs_of_tasks("dev")
+    assert runs[in_flight] == [revisions[name] for name in ("ingest", "report", "transform", "transform")]
+    assert project.sh("pipeline", "local", "airflow", "run", "orders_daily", "--day", "2026-01-04").code == 0
+    later = [tasks for run, tasks in project.runs_of_tasks("dev").items() if run not in runs and run.startswith("cli-")]
+    assert [project.revisions("dev")["ingest"] in tasks for tasks in later] == [True]
 
 
 def test_every_failure_is_told_where_it_happened_and_the_last_good_release_stays(project: Project) -> None:

@@ -102,6 +102,15 @@ def test_an_approval_that_waits_is_named_with_the_command_that_answers_it() -> N
     ]
 
 
+def test_who_is_asked_for_approval_reads_the_request_and_the_link_to_the_dossier() -> None:
+    asking = {"CustomData": "Release commit ab[c]d to prod.", "ExternalEntityLink": "https://x.example/prod.html"}
+    waiting = tried("prod", "approve", "InProgress") | {"input": {"resolvedConfiguration": asking}}
+    assert list(advice(view(waiting)))[:2] == [
+        "Release commit ab\\[c]d to prod.",
+        "Its dossier: https://x.example/prod.html",
+    ]
+
+
 def test_only_stages_in_which_something_happened_list_their_actions() -> None:
     seen = view(tried("Build", "synth", "Succeeded"))
     assert [len(list(stage_lines(stage))) for stage in seen.stages] == [2, 1, 1]
@@ -136,6 +145,14 @@ def test_of_a_failed_build_people_read_what_commands_said_and_which_one_ended_it
         (
             {"status": "FAILED", "type": "TEST", "testSummary": {"total": 3, "statusCounts": {"SUCCEEDED": 2}}},
             "[bad]✗[/] etl-dags: 2 of 3 passed",
+        ),
+        (
+            {
+                "status": "SUCCEEDED",
+                "type": "TEST",
+                "testSummary": {"total": 3, "statusCounts": {"SUCCEEDED": 2, "SKIPPED": 1}},
+            },
+            "[good]✓[/] etl-dags: 2 of 3 passed, 1 skipped",
         ),
         (
             {
