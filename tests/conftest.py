@@ -1,5 +1,7 @@
 """Fixtures for all tests. What only one package needs stays in that package's own conftest."""
 
+import signal
+
 import pytest
 
 from tests.engine import base_images, docker_engine
@@ -7,6 +9,12 @@ from tests.engine import base_images, docker_engine
 __all__ = ["base_images", "docker_engine"]
 
 LONGEST_FIRST = ("journey", "airflow", "faults", "docker")  # by their markers
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start hear Ctrl-C, also where a shell runs the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

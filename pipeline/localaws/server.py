@@ -12,7 +12,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
-from pipeline.localaws import moto_s3
+from pipeline.localaws import moto_logs, moto_s3
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.service import Call, Service, StartResponse, WsgiApp
 
@@ -34,6 +34,7 @@ class LocalAws:
         self, region: LocalRegion, services: Sequence[Service], mounts: Mapping[str, WsgiApp] | None = None
     ) -> None:
         moto_s3.install()
+        moto_logs.install()
         self.region = region
         self.services = {service.signing_name or service.name: service for service in services}
         self.mounts = dict(mounts or {})

@@ -126,13 +126,7 @@ class MwaaEnvironment:
                     logStreamNamePrefix=_PIP_STREAMS,
                     startTime=int(since.timestamp() * 1000),
                 )
-                # Filtered here as well: an emulator may not know the prefix.
-                lines += [
-                    event["message"]
-                    for page in found
-                    for event in page["events"]
-                    if event["logStreamName"].startswith(_PIP_STREAMS)
-                ]
+                lines += [event["message"] for page in found for event in page["events"]]
             except (ClientError, BotoCoreError) as error:
                 raise PipelineError(f"the pip log cannot be read: {error}", where=group) from None
         return lines
