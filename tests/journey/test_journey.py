@@ -170,6 +170,32 @@ def test_every_failure_is_told_where_it_happened_and_the_last_good_release_stays
     assert project.bucket("dev") == before
 
 
+def test_what_only_the_environment_finds_fails_its_release_and_the_one_before_comes_back(project: Project) -> None:
+    sound = project.read("dev", "dags/orders_report.py")
+    dag = project.folder / "dags/orders_report.py"
+    only_there = '\nimport os\n\nif "AIRFLOW_ENV_NAME" in os.environ:\n    raise RuntimeError("not on MWAA")\n'
+    dag.write_bytes(sound + only_there.encode())
+    ended = project.push("Work here only")
+    dag.write_bytes(sound)
+    assert ended.code == 1
+    assert {action for action, status in project.actions().items() if status == "Failed"} == {"dev/sync-dev"}
+    status = project.sh("pipeline", "status").output
+    for reason in ("RuntimeError: not on MWAA", "was restored"):
+        assert reason in status
+    assert project.read("dev", "dags/orders_report.py") == sound
+    # pip's failure is found before a release; the one by hand is not held up by a test.
+    requirements = project.folder / "dags/requirements.txt"
+    few = requirements.read_text(encoding="utf-8")
+    requirements.write_text(f"{few}no-such-package-anywhere==1.0\n", encoding="utf-8")
+    by_hand = project.sh("pipeline", "sync", "dev")
+    requirements.write_text(few, encoding="utf-8")
+    assert by_hand.code == 1
+    assert "no-such-package-anywhere" in by_hand.output
+    assert "was restored" in by_hand.output
+    assert project.aws("mwaa", "get-environment", "--name=etl-dev")["Environment"]["Status"] == "AVAILABLE"
+    assert project.read("dev", "requirements.txt").decode() == few
+
+
 def test_a_new_environment_and_a_new_step_are_run_by_the_commit_that_brings_them(project: Project) -> None:
     """Its first template does not deploy: the execution stops there, and the next good push deploys."""
     document = json.loads((project.folder / "cdk.json").read_text(encoding="utf-8"))

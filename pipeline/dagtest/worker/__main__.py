@@ -1,4 +1,4 @@
-"""Take a job, import every DAG file in a process of its own, print what was found."""
+"""Take a job, import every DAG file, print what was found."""
 
 import gc
 import json
@@ -11,8 +11,8 @@ gc.disable()  # importing Airflow makes much and drops nothing: a quarter of the
 # a DAG's `import isolation` cannot find ours.
 sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from pipeline.dagtest.worker import inspection  # noqa: E402 - found by the path above
-from pipeline.dagtest.worker.isolation import Limits, Tell, in_processes  # noqa: E402 - as above
+from pipeline.dagtest.worker import inspection, sharing  # noqa: E402 - found by the path above
+from pipeline.dagtest.worker.isolation import Limits, Tell  # noqa: E402 - as above
 
 
 def main() -> None:
@@ -33,11 +33,11 @@ def main() -> None:
         del sys.modules[name]
     gc.freeze()  # the forks share what is here, and need not write to it to look for garbage
 
-    def work(path: str, tell: Tell) -> dict[str, object]:
-        return inspection.inspect(Path(path), folder, tell)
+    def begin(tell: Tell) -> sharing.Inspect:
+        return inspection.Inspector(folder, tell).inspect
 
     limits = Limits(job["processes"], job["seconds"], job["memory"], job["budget"])
-    for result in in_processes(wanted, work, limits):
+    for result in sharing.results(wanted, begin, dags, limits):
         print(json.dumps(result), flush=True)  # noqa: T201 - the answer
 
 

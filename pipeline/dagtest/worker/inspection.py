@@ -19,7 +19,7 @@ from pipeline.dagtest.worker import modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.isolation import Tell
 from pipeline.dagtest.worker.schedules import schedule
-from pipeline.dagtest.worker.source import SourceLines
+from pipeline.dagtest.worker.source import SourceLines, parsed
 from pipeline.dagtest.worker.tasks import task_facts
 from pipeline.dagtest.worker.templates import failing_templates
 from pipeline.dagtest.worker.watch import Watch, own_files
@@ -33,6 +33,7 @@ try:
 except ImportError:
     from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
+SAMPLE = 64  # files that are looked at for what many import
 SHARED_BY = 2  # a module that this many files import is imported before the forks,
 HARMLESS = frozenset(
     {"airflow", "boto3", "botocore", "jinja2", "numpy", "pandas", "pendulum", "requests", "yaml"}
@@ -90,7 +91,8 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     """Import what several of the files will import, and let them find each other, as on MWAA."""
     _die_of_signals()
     known: dict[Path, modules.Names] = {}
-    counts = Counter(name for file in files for name in modules.reached(Path(file), folder.dags, known))
+    sample = files[:: -(-len(files) // SAMPLE) or 1]
+    counts = Counter(name for file in sample for name in modules.reached(Path(file), folder.dags, known))
     for (name, attribute), count in sorted(counts.items()):
         if count >= SHARED_BY and name.partition(".")[0] in HARMLESS:
             _import_if_silent(name, attribute)
@@ -102,6 +104,7 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     shared = set(known) - {Path(file) for file in files}
     _shared_modules.update((path, modules.missing(path)) for path in shared)
     speed.compile_once(str(folder.dags), shared)
+    parsed.cache_clear()  # what is here is copied, page by page, for every process that is forked
 
 
 def _missing(path: Path) -> list[dict[str, Any]]:
@@ -153,48 +156,63 @@ def dag_files(path: Path) -> Iterable[Path]:
     return sorted(Path(file) for file in found)
 
 
-def inspect(path: Path, folder: Folder, tell: Tell) -> dict[str, Any]:
-    """Import one file and describe its DAGs.
+class Inspector:
+    """Imports DAG files in this process, which from here on is watched to its end.
 
-    Returns:
-        `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
-        `dags`: see `_dag`; `cycles`: of DAGs that Airflow refused for one; `deprecations`; `missing`: modules;
-        `own`: the team's modules it imported; `read`, `listed`, `absent`: what its result depends on.
+    Args:
+        folder: Where they are.
+        tell: Takes what a file does that it should not, at once.
     """
-    os.chdir(folder.current)
-    before = len(sys.modules)
-    watch = Watch(str(path), str(folder.dags), str(folder.project), str(folder.home), folder.denied(path), tell)
-    accesses = Accesses(watch)
-    accesses.install()
-    watch.install()
-    warnings.simplefilter("default")
-    try:
-        bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
-        errors = [*bag.import_errors.values()]
-    except BaseException:  # noqa: BLE001 - before Airflow 3.2, sys.exit() gets through
-        bag, errors = None, [traceback.format_exc()]
-    dags = dict(sorted(bag.dags.items())) if bag else {}
-    stored = {}
-    for dag_id, dag in dags.items():
+
+    def __init__(self, folder: Folder, tell: Tell) -> None:
+        os.chdir(folder.current)
+        self._folder = folder
+        self._watch = Watch(str(folder.dags), str(folder.project), str(folder.home), tell)
+        self._accesses = Accesses(self._watch)
+        self._accesses.install()
+        self._watch.install()
+        warnings.simplefilter("default")
+
+    def inspect(self, path: Path) -> dict[str, Any]:
+        """Import one file and describe its DAGs.
+
+        Returns:
+            `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
+            `dags`: see `_dag`; `cycles`: of DAGs that Airflow refused for one; `warned`: a warning was shown;
+            `deprecations`: those of Airflow's; `missing`: modules; `own`: the team's modules it imported; `read`,
+            `listed`, `absent`: what its result depends on.
+        """
+        folder, watch = self._folder, self._watch
+        before = len(sys.modules)
+        watch.turn_to(str(path), folder.denied(path))
         try:
-            stored[dag_id] = _stored(dag)
-        except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
-            errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
-    own = own_files(folder.dags, before)
-    with watch.paused():
-        source = SourceLines.of(path)
-        return {
-            "error": _error(errors[0], path) if errors else None,
-            "denied": watch.denied and bool(errors) and "AccessWhileParsing" in errors[0],
-            "dags": [_dag(dag, stored.get(dag_id), source) for dag_id, dag in dags.items()],
-            "cycles": _cycles(path) if errors and "ycle" in errors[0] else [],
-            "deprecations": list(_deprecations(bag, [str(path), *own])) if bag else [],
-            "missing": [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))],
-            "own": own,
-            "read": sorted(watch.read),
-            "listed": sorted(watch.listed),
-            "absent": sorted(accesses.absent),
-        }
+            bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
+            errors = [*bag.import_errors.values()]
+        except BaseException:  # noqa: BLE001 - before Airflow 3.2, sys.exit() gets through
+            bag, errors = None, [traceback.format_exc()]
+        dags = dict(sorted(bag.dags.items())) if bag else {}
+        stored = {}
+        for dag_id, dag in dags.items():
+            try:
+                stored[dag_id] = _stored(dag)
+            except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
+                errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
+        own = own_files(folder.dags, before)
+        with watch.paused():
+            source = SourceLines.of(path)
+            return {
+                "error": _error(errors[0], path) if errors else None,
+                "denied": watch.denied and bool(errors) and "AccessWhileParsing" in errors[0],
+                "dags": [_dag(dag, stored.get(dag_id), source) for dag_id, dag in dags.items()],
+                "cycles": _cycles(path) if errors and "ycle" in errors[0] else [],
+                "warned": bool(bag and any(bag.captured_warnings.values())),
+                "deprecations": list(_deprecations(bag, [str(path), *own])) if bag else [],
+                "missing": [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))],
+                "own": own,
+                "read": sorted(watch.read),
+                "listed": sorted(watch.listed),
+                "absent": sorted(self._accesses.absent),
+            }
 
 
 def _die_of_signals() -> None:

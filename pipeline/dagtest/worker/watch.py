@@ -71,23 +71,23 @@ class Watch:
     """What one file does while it is parsed.
 
     Attributes:
-        file: The DAG file.
         dag_folder: Frames in here are the team's own code.
         project: What is in here must not be changed, except in `home`.
         home: Airflow's own folder.
-        deny: Kinds that are prevented; the others are only told.
         tell: Takes each event at once.
+        file: The DAG file.
+        deny: Kinds that are prevented; the others are only told.
         read: Files that were opened, whether they exist or not.
         listed: Folders whose names were read.
         denied: Whether anything was prevented.
     """
 
-    file: str
     dag_folder: str
     project: str
     home: str
-    deny: frozenset[str]
     tell: Tell
+    file: str = ""
+    deny: frozenset[str] = frozenset()
     read: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     denied: bool = False
@@ -123,6 +123,12 @@ class Watch:
             end(code)
 
         os._exit = told_exit  # type: ignore[assignment]  # the same signature, but for NoReturn
+
+    def turn_to(self, file: str, deny: frozenset[str]) -> None:
+        """From here on, watch this file."""
+        self.file, self.deny = file, deny
+        self.read, self.listed, self.denied = set(), set(), False
+        self._told = set()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
