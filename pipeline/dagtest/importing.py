@@ -60,7 +60,7 @@ class Imported:
 
 
 def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[str] = ()) -> Imported:
-    """Import every DAG file of the paths in a process of its own, over all cores.
+    """Import every DAG file of the paths, over all cores; none meets what another one did.
 
     Args:
         importing: How.

@@ -85,6 +85,18 @@ def test_a_file_without_a_dag_is_named_as_such(everything: Run) -> None:
     assert "holds no DAG" in everything.said("skipped")["no_dag.py", "schedules"]
 
 
+def test_what_one_file_does_to_airflow_no_other_meets(tmp_path: Path) -> None:
+    plain = {f"plain_{number:02}.py": f'{HEAD}DAG("plain_{number}")\n' for number in range(20)}
+    spoiling = {
+        "plain_05_spoils.py": HEAD + 'DAG("a")\nDAG.__init__ = None\n',
+        "plain_10_spoils.py": HEAD + 'DAG("b")\nsetattr(DAG, "dag_id", "spoilt")\n',
+        "plain_15_spoils.py": HEAD + 'import warnings\nDAG("c")\nwarnings.warn("of mine")\nint.twin = DAG("d")\n',
+    }
+    found = run(make_project(tmp_path, {**plain, **spoiling}))
+    assert set(found.said()) == {("plain_15_spoils.py", "imports")}
+    assert "cannot set 'twin' attribute of immutable type 'int'" in found.said()["plain_15_spoils.py", "imports"]
+
+
 def test_good_dags_pass_and_nothing_is_left_in_their_folder(tmp_path: Path) -> None:
     project = make_project(tmp_path, {"good.py": HEAD + FILES["good.py"]})
     before = sorted((project / "dags").rglob("*"))

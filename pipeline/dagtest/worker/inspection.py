@@ -19,7 +19,7 @@ from pipeline.dagtest.worker import modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.isolation import Tell
 from pipeline.dagtest.worker.schedules import schedule
-from pipeline.dagtest.worker.source import SourceLines, parsed
+from pipeline.dagtest.worker.source import SourceLines, forget_all
 from pipeline.dagtest.worker.tasks import task_facts
 from pipeline.dagtest.worker.templates import failing_templates
 from pipeline.dagtest.worker.watch import Watch, own_files
@@ -104,7 +104,7 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     shared = set(known) - {Path(file) for file in files}
     _shared_modules.update((path, modules.missing(path)) for path in shared)
     speed.compile_once(str(folder.dags), shared)
-    parsed.cache_clear()  # what is here is copied, page by page, for every process that is forked
+    forget_all()  # what is here is copied, page by page, for every process that is forked
 
 
 def _missing(path: Path) -> list[dict[str, Any]]:

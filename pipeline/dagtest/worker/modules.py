@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.dagtest.worker.source import parsed
+from pipeline.dagtest.worker.source import nodes, parsed
 
 # Functions with such decorators, and those that such operators call, run in an environment of their own.
 ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|PythonVirtualenv|ExternalPython")
@@ -23,7 +23,7 @@ def missing(path: Path) -> list[dict[str, Any]]:
         return []
     return [
         {"name": name, "line": line, "path": str(path)}
-        for name, line in dict.fromkeys(_imports(tree, _runs_elsewhere(tree)))
+        for name, line in dict.fromkeys(_imports(tree, _runs_elsewhere(path)))
         if not _exists(name)
     ]
 
@@ -63,10 +63,10 @@ def imported(path: Path) -> Names:
     return found
 
 
-def _runs_elsewhere(tree: ast.Module) -> frozenset[str]:
+def _runs_elsewhere(path: Path) -> frozenset[str]:
     """Functions that an operator with a Python of its own calls."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and ELSEWHERE.search(_last(node.func)):
             names |= {_last(keyword.value) for keyword in node.keywords if keyword.arg == "python_callable"}
     return frozenset(names)

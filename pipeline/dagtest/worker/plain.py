@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.dagtest.worker.source import parsed
+from pipeline.dagtest.worker.source import nodes, parsed
 
 # Packages whose import changes nothing for others.
 LIBRARIES = frozenset({"boto3", "botocore", "jinja2", "numpy", "pandas", "pendulum", "requests", "yaml"})
@@ -56,9 +56,7 @@ def is_plain(path: Path, folders: Sequence[Path], known: Known) -> bool:
             continue
         reached.add(file)
         if file not in known:
-            tree = parsed(file)
-            nodes = [] if tree is None else list(ast.walk(tree))
-            known[file] = tree is not None and _changes_nothing(tree, nodes, folders), _own_files(nodes, folders)
+            known[file] = _changes_nothing(file, folders), _own_files(nodes(file), folders)
         plain, imported = known[file]
         if not plain:
             return False
@@ -66,10 +64,10 @@ def is_plain(path: Path, folders: Sequence[Path], known: Known) -> bool:
     return True
 
 
-def _own_files(nodes: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:
+def _own_files(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:
     """The team's modules that a file imports."""
     names: list[str] = []
-    for node in nodes:
+    for node in of_file:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -79,13 +77,16 @@ def _own_files(nodes: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path,
     return tuple(file for file in candidates if file.is_file())
 
 
-def _changes_nothing(tree: ast.Module, nodes: Sequence[ast.AST], folders: Sequence[Path]) -> bool:
+def _changes_nothing(file: Path, folders: Sequence[Path]) -> bool:
+    tree = parsed(file)
+    if tree is None:
+        return False
     imports = _Imports(folders)
     imports.visit(tree)
     if not imports.plain:
         return False
-    _follow_aliases(nodes, imports.others)
-    uses = _Uses(imports.others, _made(nodes))
+    _follow_aliases(nodes(file), imports.others)
+    uses = _Uses(imports.others, _made(nodes(file)))
     uses.visit(tree)
     return uses.plain
 
@@ -149,9 +150,9 @@ class _Imports(_Parsing):
         return any((folder / root).is_dir() or (folder / f"{root}.py").is_file() for folder in self._folders)
 
 
-def _follow_aliases(nodes: Sequence[ast.AST], others: dict[str, str]) -> None:
+def _follow_aliases(of_file: Sequence[ast.AST], others: dict[str, str]) -> None:
     """A name that is given another's value, without a call, stands for the same thing."""
-    assignments = [node for node in nodes if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)]
+    assignments = [node for node in of_file if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)]
     for _ in assignments:
         before = len(others)
         for node in assignments:
@@ -163,10 +164,10 @@ def _follow_aliases(nodes: Sequence[ast.AST], others: dict[str, str]) -> None:
             return
 
 
-def _made(nodes: Sequence[ast.AST]) -> set[str]:
+def _made(of_file: Sequence[ast.AST]) -> set[str]:
     """Names that only stand for what the file makes: by a call, or as a literal."""
     made, given = {"self"}, set[str]()
-    for node in nodes:
+    for node in of_file:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             is_made = isinstance(node.value, ast.Call | ast.Dict | ast.List | ast.Set | ast.DictComp | ast.ListComp)

@@ -17,6 +17,19 @@ def parsed(path: Path) -> ast.Module | None:
         return None
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file's syntax tree."""
+    tree = parsed(path)
+    return () if tree is None else tuple(ast.walk(tree))
+
+
+def forget_all() -> None:
+    """Drop what is remembered of files."""
+    parsed.cache_clear()
+    nodes.cache_clear()
+
+
 @dataclass(frozen=True)
 class SourceLines:
     """Lines by what stands on them.
@@ -37,11 +50,8 @@ class SourceLines:
     def of(path: Path) -> "SourceLines":
         """Of a file; empty when it is no Python."""
         lines = SourceLines({}, {}, {})
-        tree = parsed(path)
-        if tree is None:
-            return lines
         moving = []
-        for node in ast.walk(tree):
+        for node in nodes(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 lines.texts.setdefault(node.value, node.lineno)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
