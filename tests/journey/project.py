@@ -177,10 +177,11 @@ class Project:
         versions = [version for page in pages for version in page.get("Versions", [])]
         return {version["Key"]: version["VersionId"] for version in versions if version["IsLatest"]}
 
-    def read(self, environment: str, key: str) -> bytes:
-        """An object of an environment's DAG bucket."""
+    def read(self, environment: str, key: str, version: str | None = None) -> bytes:
+        """An object of an environment's DAG bucket, its newest version by default."""
         name = self.output(f"etl-{environment}-airflow", "Bucket")
-        return bytes(self.client("s3").get_object(Bucket=name, Key=key)["Body"].read())
+        which = {"VersionId": version} if version else {}
+        return bytes(self.client("s3").get_object(Bucket=name, Key=key, **which)["Body"].read())
 
     def images(self) -> dict[str, set[str]]:
         """Container → digests of its images in the registry."""

@@ -192,8 +192,10 @@ def test_what_only_the_environment_finds_fails_its_release_and_the_one_before_co
     assert by_hand.code == 1
     assert "no-such-package-anywhere" in by_hand.output
     assert "was restored" in by_hand.output
-    assert project.aws("mwaa", "get-environment", "--name=etl-dev")["Environment"]["Status"] == "AVAILABLE"
-    assert project.read("dev", "requirements.txt").decode() == few
+    environment = project.aws("mwaa", "get-environment", "--name=etl-dev")["Environment"]
+    assert environment["Status"] == "AVAILABLE"
+    installed = project.read("dev", "requirements.txt", environment["RequirementsS3ObjectVersion"])
+    assert installed.decode() == few
 
 
 def test_a_new_environment_and_a_new_step_are_run_by_the_commit_that_brings_them(project: Project) -> None:

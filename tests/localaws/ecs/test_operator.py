@@ -4,11 +4,14 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure
+from tests.localaws.ecs.conftest import Mortal
 from tests.localaws.ecs.drive import drive as drive_operator
 from tests.localaws.ecs.world import World, shell
 
@@ -25,14 +28,18 @@ def airflow() -> AirflowEnvironment:
 
 @pytest.fixture
 def drive(world: World, image: str, airflow: AirflowEnvironment, tmp_path: Path) -> Drive:
+    return driving(world, image, airflow, tmp_path)
+
+
+def driving(world: World, image: str, airflow: AirflowEnvironment, folder: Path) -> Drive:
     """Run a shell script as a task of the DAG helper; what the driver reports."""
 
     def run(script: str, *, container: dict[str, Any] | None = None, **scenario: Any) -> dict[str, Any]:
         definition = world.register(shell("exit 99", **({"image": image} | (container or {}))))
-        release = tmp_path / "_release.json"
+        release = folder / "_release.json"
         release.write_text(json.dumps(release_file(world, {"main": definition})))
         complete = {"release": str(release), "command": [script], **scenario}
-        return drive_operator(airflow, world.region, ROOT / "dags", tmp_path, complete)
+        return drive_operator(airflow, world.region, ROOT / "dags", folder, complete)
 
     return run
 
@@ -107,6 +114,23 @@ def test_an_image_that_cannot_be_pulled_fails_the_task_with_that_reason(drive: D
     error = drive("true", container={"image": missing}, arguments={"deferrable": deferrable})["error"]
     assert error.startswith("EcsTaskFailToStart: The task failed to start due to: CannotPullContainerError")
     assert missing in error
+
+
+@MODES
+def test_an_engine_that_ends_during_a_task_fails_it_with_that_reason(
+    mortal: Mortal, airflow: AirflowEnvironment, tmp_path: Path, deferrable: bool
+) -> None:
+    def kill_when_it_runs() -> None:
+        while not (tasks := mortal.world.ecs.list_tasks(cluster=mortal.world.cluster)["taskArns"]):
+            sleep(0.1)
+        mortal.world.running(tasks[0])
+        mortal.kill_engine()
+
+    killing = Thread(target=kill_when_it_runs, daemon=True)
+    killing.start()
+    report = driving(mortal.world, mortal.image, airflow, tmp_path)(WAITING, arguments={"deferrable": deferrable})
+    killing.join(timeout=10)
+    assert "the Docker engine does not answer any more" in report["error"]
 
 
 def test_killing_a_deferred_task_stops_its_container(world: World, drive: Drive) -> None:

@@ -1,7 +1,5 @@
 """Why tasks stop, in the words of ECS; and that nothing of them stays."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from docker import DockerClient
 from pipeline.localaws.machine.engine import Engine
 from tests.images.conftest import TINY
 from tests.localaws.conftest import free_port
+from tests.localaws.ecs.conftest import Mortal
 from tests.localaws.ecs.world import World, open_world, shell
 
 pytestmark = pytest.mark.docker
@@ -168,6 +167,7 @@ import os, signal, sys
 from pathlib import Path
 from docker import DockerClient
 from tests.images.conftest import TINY
+from tests.localaws.ecs.conftest import Mortal
 from tests.localaws.ecs.world import open_world, shell
 world = open_world(Path(sys.argv[1]), DockerClient(base_url=sys.argv[2]), int(sys.argv[3]))
 uri = world.push(TINY, "etl/shell")
@@ -208,32 +208,17 @@ def test_a_killed_servers_tasks_are_stopped_by_the_next_one_and_their_containers
         world.server.stop()
 
 
-def test_when_the_engine_ends_during_a_task_the_task_ends_with_that_reason(
-    engine: DockerClient, tmp_path: Path
-) -> None:
-    other = Engine(tmp_path / "docker", use_existing=False)
-    other.start()
-    try:
-        archive = b"".join(engine.images.get(TINY).save(named=TINY))
-        other.client.images.load(archive)
-        world = open_world(tmp_path / "local", other.client)
-        try:
-            image = world.push(TINY, "etl/shell")
-            arn = world.start(world.register(shell(DEAF, image)))["taskArn"]
-            ready(world, arn)
-            other_pid = int((other.own.runtime / "docker.pid").read_text())
-            os.kill(other_pid, signal.SIGKILL)
-            began = monotonic()
-            task = world.ended(arn)
-            assert monotonic() - began < 15
-            assert "ContainerRuntimeError: the Docker engine does not answer any more" in task["stoppedReason"]
-            assert task["containers"][0]["reason"] == task["stoppedReason"]
-            assert "exitCode" not in task["containers"][0]
-            late = world.run(world.register(shell("true", image)))
-            assert late["stopCode"] == "TaskFailedToStart"
-            assert "Docker engine" in late["stoppedReason"]
-        finally:
-            world.server.stop()
-    finally:
-        other.clean_up()
-        shutil.rmtree(tmp_path / "docker", ignore_errors=True)
+def test_when_the_engine_ends_during_a_task_the_task_ends_with_that_reason(mortal: Mortal) -> None:
+    world = mortal.world
+    arn = world.start(world.register(shell(DEAF, mortal.image)))["taskArn"]
+    ready(world, arn)
+    mortal.kill_engine()
+    began = monotonic()
+    task = world.ended(arn)
+    assert monotonic() - began < 15
+    assert "ContainerRuntimeError: the Docker engine does not answer any more" in task["stoppedReason"]
+    assert task["containers"][0]["reason"] == task["stoppedReason"]
+    assert "exitCode" not in task["containers"][0]
+    late = world.run(world.register(shell("true", mortal.image)))
+    assert late["stopCode"] == "TaskFailedToStart"
+    assert "Docker engine" in late["stoppedReason"]
