@@ -63,6 +63,8 @@ def diff(
         )
     for line in dossier_page.text(found):
         say.line(line)
+    if found.images is None and commit is None:
+        say.line("the pipeline's own dossier has what is not known here: `pipeline status` shows the link")
     page, document = dossier_page.page(found), found.document()
     _write(html, page)
     _write(json_file, json.dumps(document, indent=2))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -324,3 +325,12 @@ def test_an_environment_that_is_not_deployed_yet_has_a_dossier_too(aws: Aws, pro
     assert "dev is not deployed yet; this is commit 2222222222" in said
     assert "Environment comes with this commit: all that follows is new" in said
     assert "new DAG orders" in done.stdout
+
+
+def test_by_hand_what_only_the_pipelines_steps_know_is_said_to_be_in_its_own_dossier(project: Project) -> None:
+    git = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+    for command in ([*git, "init", "-q"], [*git, "commit", "-q", "--allow-empty", "-m", "First"]):
+        subprocess.run(command, cwd=project.folder, check=True)
+    hint = "the pipeline's own dossier has what is not known here: `pipeline status` shows the link"
+    assert hint in " ".join(project.run("diff", "dev").stdout.split())
+    assert hint not in " ".join(project.run("diff", "dev", "--commit", "2222222222222").stdout.split())
