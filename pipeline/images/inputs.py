@@ -130,12 +130,25 @@ def file_input(path: str | Path) -> FileInput:
                 where=str(path),
                 mend=f"Remove it, or name it in {IGNORE_FILE}.",
             )
-        with open(path, "rb", buffering=0) as content:  # noqa: PTH123 - half the time of Path.open
-            small = status.st_size <= IN_MEMORY
-            digest = hashlib.sha256(content.read()) if small else hashlib.file_digest(content, "sha256")
+        digest = _digest_of_small(path, status.st_size) if status.st_size <= IN_MEMORY else _digest_of_large(path)
     except OSError as error:
         raise _unreadable(error) from None
-    return FileInput("executable" if mode & stat.S_IXUSR else "file", digest.hexdigest())
+    return FileInput("executable" if mode & stat.S_IXUSR else "file", digest)
+
+
+def _digest_of_small(path: str | Path, size: int) -> str:
+    """Read in one go: most of the time of a plan is spent here, and `open` would take twice as long."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        content = os.read(descriptor, size + 1)
+    finally:
+        os.close(descriptor)
+    return hashlib.sha256(content).hexdigest() if len(content) == size else _digest_of_large(path)
+
+
+def _digest_of_large(path: str | Path) -> str:
+    with Path(path).open("rb", buffering=0) as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _unreadable(error: OSError) -> PipelineError:
