@@ -3,9 +3,10 @@
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from pipeline.images.inputs import FileInput, Inputs, read_inputs
 from pipeline.process import run
 from tests.images.folders import BASED, PLAIN, write
 
+NOBODY = 65534
 TREE = {
     "base/Dockerfile": PLAIN,
     "base/src/lib.py": "lib",
@@ -290,12 +292,24 @@ def test_a_pipe_in_the_context_is_refused_by_name(tmp_path: Path) -> None:
     assert error.value.where == str(folder / "pipe")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    folder = write(tmp_path / "c", {"Dockerfile": PLAIN, "x": ""})
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    """A folder that a user without rights may look into, too: pytest's own are for the one who runs it."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_file_that_cannot_be_read_is_an_error(readable_by_all: Path) -> None:
+    folder = write(readable_by_all, {"Dockerfile": PLAIN, "x": ""})
     (folder / "x").chmod(0)
-    with pytest.raises(PipelineError, match="cannot be read"):
-        tag_of(container(folder))
+    one, user = container(folder), os.geteuid()
+    os.seteuid(NOBODY if user == 0 else user)  # root may read everything
+    try:
+        with pytest.raises(PipelineError, match="cannot be read"):
+            tag_of(one)
+    finally:
+        os.seteuid(user)
 
 
 # --- the context that is built is the one that was tagged
