@@ -1,5 +1,7 @@
 """How the command reaches AWS: sessions and roles. The endpoint comes from the environment, as for any AWS client."""
 
+from functools import cache
+
 import boto3
 import botocore.session
 from botocore.credentials import (
@@ -9,6 +11,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader
 
 from pipeline.errors import PipelineError
 
@@ -27,9 +30,26 @@ class _Taken(CredentialProvider):
         return self._credentials
 
 
+@cache
+def _loader() -> Loader:
+    """The descriptions of AWS's services. To find and read them anew for each session takes longer than to sync."""
+    loader: Loader = botocore.session.get_session().get_component("data_loader")
+    return loader
+
+
+def _core() -> botocore.session.Session:
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _loader())
+    return core
+
+
+def _session(region: str, core: botocore.session.Session) -> boto3.Session:
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
 def session(region: str) -> boto3.Session:
     """The caller's own credentials, in a region."""
-    return boto3.Session(region_name=region)
+    return _session(region, _core())
 
 
 def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> boto3.Session:
@@ -63,9 +83,9 @@ def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> 
             where=role_arn,
             mend="Is the environment deployed, and are you allowed to take this role (`releasers` in cdk.json)?",
         ) from None
-    taken = botocore.session.get_session()
+    taken = _core()
     taken.register_component("credential_provider", CredentialResolver([_Taken(credentials)]))
-    return boto3.Session(botocore_session=taken, region_name=region)
+    return _session(region, taken)
 
 
 def account(of: boto3.Session) -> str:
