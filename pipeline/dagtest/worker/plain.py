@@ -27,9 +27,10 @@ REACHING = frozenset(
     | {"threading", "tracemalloc", "unittest", "warnings"}
 )
 READING = ("logging.getLogger", "os.environ.get", "os.getenv", "os.path", "os.sep", "sys.platform", "sys.version_info")
-# Functions that can change anything by its name, and attributes that lead from an object to what others use.
+ASKING = frozenset({"BaseHook", "Variable"})  # of Airflow's: an access, which is told of a file by itself
+# Functions that can change anything by its name, or print, and attributes that lead from an object to what others use.
 BY_NAME = frozenset(
-    {"__import__", "breakpoint", "delattr", "eval", "exec", "getattr", "globals", "locals", "setattr", "vars"}
+    {"__import__", "breakpoint", "delattr", "eval", "exec", "getattr", "globals", "locals", "print", "setattr", "vars"}
 )
 INNER = frozenset(
     {"__bases__", "__builtins__", "__class__", "__code__", "__defaults__", "__dict__", "__func__", "__globals__"}
@@ -225,7 +226,10 @@ class _Uses(_Parsing):
 
 
 def _only_reads(meant: str) -> bool:
-    return meant.partition(".")[0] not in REACHING or any(f"{meant}.".startswith(f"{name}.") for name in READING)
+    root, *parts = meant.split(".")
+    if root == "airflow":
+        return ASKING.isdisjoint(parts)
+    return root not in REACHING or any(f"{meant}.".startswith(f"{name}.") for name in READING)
 
 
 def _root(node: ast.expr) -> str:

@@ -1,16 +1,18 @@
 """The results of many files: those that change nothing for others share a process, each of the others has its own.
 
 Forking a process that has Airflow imported, and copying the pages that it writes to, takes twice as long as importing a
-DAG. A shared process is believed only if every file in it was plain by its text (see `plain`) and left no other trace
-than its DAGs: no error, no warning, no output, no access, and the process as it was. Otherwise its files are done
-again, each in a process of its own.
+DAG. What a shared process tells of a file is believed if the file was plain by its text (see `plain`) and it left, like
+all before it, no other trace than its DAGs: no error, no warning, no output, no access, and the process as it was. The
+first that leaves one ends the process, and is done again in a process of its own.
 """
 
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,7 +24,7 @@ Inspect = Callable[[Path], dict[str, Any]]
 Begin = Callable[[Tell], Inspect]
 
 WORTH_SHARING = 8  # files
-MOST_TOGETHER = 20  # files in a process: so many are done again when one of them was not as it looked
+MOST_TOGETHER = 20  # files in a process: the more there are, the sooner one of them ends it
 SHARES = 4  # shared processes for each that runs at a time, at least, so that all of them end at about the same time
 
 
@@ -37,23 +39,25 @@ def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits
         limits: What each process may use, and all together.
     """
     end = monotonic() + limits.budget
-    alone = list(paths)
-    if len(paths) >= WORTH_SHARING:
-        groups = _groups(paths, limits.processes)
-        alone = []
-
-        def together(name: str, tell: Tell) -> dict[str, Any]:
-            return _inspect_together(groups[name], begin(tell), dag_folder)
-
-        for shared in in_processes(list(groups), together, limits):
-            believed = _believed(shared)
-            yield from believed.values()
-            alone += [path for path in groups[shared["path"]] if path not in believed]
+    waiting, alone = list(paths), list[str]()
+    while len(waiting) >= WORTH_SHARING:
+        groups = _groups(waiting, limits.processes)
+        together = partial(_inspect_together, groups, begin, dag_folder)
+        not_reached = list[str]()
+        for shared in in_processes(list(groups), together, replace(limits, budget=end - monotonic())):
+            told = _Told.by(shared, groups[shared["path"]])
+            yield from told.results
+            alone += told.alone
+            not_reached += told.not_reached
+        if 2 * len(not_reached) > len(waiting):  # so many leave traces that sharing takes longer than it saves
+            alone += not_reached
+            not_reached = []
+        waiting = not_reached
 
     def by_itself(path: str, tell: Tell) -> dict[str, Any]:
         return begin(tell)(Path(path))
 
-    yield from in_processes(alone, by_itself, replace(limits, budget=end - monotonic()))
+    yield from in_processes([*alone, *waiting], by_itself, replace(limits, budget=end - monotonic()))
 
 
 def _groups(paths: Sequence[str], processes: int) -> dict[str, Sequence[str]]:
@@ -61,33 +65,67 @@ def _groups(paths: Sequence[str], processes: int) -> dict[str, Sequence[str]]:
     return {str(start): paths[start : start + size] for start in range(0, len(paths), size)}
 
 
-def _believed(shared: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The results of a shared process by file; none when anything was unusual."""
-    if shared["outcome"] != "done" or shared["events"] or shared["printed_bytes"]:
-        return {}
-    usual = {"printed": "", "printed_bytes": 0, "events": [], "outcome": "done"}
-    return {document["path"]: {**document, **usual} for document in shared["result"]["documents"]}
+@dataclass
+class _Told:
+    """What a shared process told of its files.
 
-
-def _inspect_together(paths: Sequence[str], inspect: Inspect, dag_folder: Path) -> dict[str, Any]:
-    """Import the plain ones of the files one after the other, until one leaves a trace.
-
-    Returns:
-        `documents`: `path`, `seconds` and `result` of each plain file; none if one left a trace.
+    Attributes:
+        results: Those to be believed.
+        alone: Files that need a process of their own: they are not plain, or left a trace.
+        not_reached: Files after one that left a trace.
     """
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
+    not_reached: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def by(shared: Mapping[str, Any], group: Sequence[str]) -> "_Told":
+        """Sort a group's files by the result of their process."""
+        told = _Told()
+        if shared["printed_bytes"]:  # by whichever of them
+            told.alone += group
+            return told
+        inspected = list(takewhile(lambda event: "inspected" in event, shared["events"]))
+        for path, event in zip(group, inspected, strict=False):
+            if event["inspected"] is None:
+                told.alone.append(path)
+            else:
+                usual = {"printed": "", "printed_bytes": 0, "events": [], "outcome": "done"}
+                told.results.append({"path": path, "seconds": event["seconds"], "result": event["inspected"], **usual})
+        left = group[len(inspected) :]
+        told.alone += left[:1]
+        told.not_reached += left[1:]
+        return told
+
+
+def _inspect_together(
+    groups: Mapping[str, Sequence[str]], begin: Begin, dag_folder: Path, name: str, tell: Tell
+) -> dict[str, Any]:
+    """Import the plain ones of a group's files one after the other, until one leaves a trace.
+
+    Tells, in the files' order, `inspected` (None: it is not plain) and `seconds`.
+    """
+    accesses: list[dict[str, Any]] = []
+
+    def notice(access: dict[str, Any]) -> None:
+        accesses.append(access)
+        tell(access)
+
     looked_at: Known = {}
-    documents = []
-    for path in paths:
+    inspect = begin(notice)
+    for path in groups[name]:
         if not is_plain(Path(path), (dag_folder, dag_folder / "plugins"), looked_at):
+            tell({"inspected": None})
             continue
         before, known = _state(), set(sys.modules)
         started = monotonic()
         result = inspect(Path(path))
-        documents.append({"path": path, "seconds": round(monotonic() - started, 3), "result": result})
-        if result["error"] or result["warned"] or _state() != before:
-            return {"documents": []}
+        if accesses or result["error"] or result["warned"] or _state() != before:
+            break
+        tell({"inspected": result, "seconds": round(monotonic() - started, 3)})
         _forget(set(sys.modules) - known, dag_folder)
-    return {"documents": documents}
+    return {}
 
 
 def _state() -> tuple[Any, ...]:
