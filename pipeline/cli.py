@@ -128,3 +128,20 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         err.print("interrupted")
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        told = _of_aws(error)
+        if told is None:
+            raise
+        err.print(f"[bad]error:[/] {escape(str(told))}")
+        sys.exit(told.exit_code)
+
+
+def _of_aws(error: Exception) -> PipelineError | None:
+    """AWS failed where the command did not expect it: it went away, most of the time. Imports nothing for it."""
+    sdk = sys.modules.get("botocore.exceptions")
+    if sdk is None or not isinstance(error, (sdk.BotoCoreError, sdk.ClientError)):
+        return None
+    return PipelineError(
+        f"AWS does not answer as it should: {error}",
+        mend="For the local AWS: is it still up (make run brings it back)? Else: are you still logged in?",
+    )

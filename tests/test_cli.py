@@ -3,6 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from pipeline import cli
+
 WITHOUT_MOTO = "import sys; sys.modules['moto'] = None; from pipeline.cli import main; main()"
 
 
@@ -31,3 +36,27 @@ def test_python_m_pipeline_is_the_command() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: pipeline sync")
+
+
+def test_an_aws_that_goes_away_in_the_middle_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def follow(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:4577/restapi/etl-dev")
+
+    monkeypatch.setattr(cli, "pipeline", follow)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith("error: AWS does not answer as it should: Could not connect to the endpoint URL")
+    assert "make run" in told
+
+
+def test_a_mistake_of_ours_is_not_taken_for_one_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "pipeline", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
