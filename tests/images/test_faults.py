@@ -213,7 +213,7 @@ def test_a_tag_that_somebody_else_pushed_meanwhile_is_taken_as_it_is(world: Worl
     write(other.folder / "containers", {"base/Dockerfile": f"FROM {TINY}\nCOPY . /\nRUN echo up; sleep 4\n"})
     first = world.project.start("build")
     second = other.start("build", "--at-once", "1")
-    said = [child.communicate(timeout=120)[0] for child in (first, second)]
+    said = [child.communicate(timeout=120) for child in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], said
     assert world.project.images()["base"]["digest"] == other.images()["base"]["digest"]
     world.complete()

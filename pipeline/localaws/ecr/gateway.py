@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from threading import Lock
 from typing import IO, Any, Final
 
 from werkzeug.datastructures import Headers
@@ -48,20 +47,22 @@ class Gateway:
         self._registry = registry
         self._repositories = repositories
         self._tokens = tokens
-        self._tagging = Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
         refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal.response()(environ, start_response)
-        if request.method != "PUT" or "/manifests/" not in request.path:
-            return self._forward(request)(environ, start_response)
-        with self._tagging:  # of two pushes of one immutable tag at the same moment, the second is refused
-            refusal = self._refuse_tag(request)
-            response = refusal.response() if refusal else self._forward(request)
+        response = refusal.response() if refusal else self._answer(request)
         return response(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
+        resource = _RESOURCE.fullmatch(request.path)
+        if resource is None or request.method == "PATCH":  # a part of a blob is nobody else's yet
+            return self._forward(request)
+        with self._registry.turn(resource["name"]):  # of two pushes of one immutable tag, the second is refused
+            tagging = request.method == "PUT" and resource["kind"] == "manifests"
+            refusal = self._refuse_tag(resource["name"], resource["rest"]) if tagging else None
+            return refusal.response() if refusal else self._forward(request)
 
     def _refuse(self, request: Request) -> Refusal | None:
         return self._refuse_caller(request) or (None if request.path == PREFIX else self._refuse_resource(request))
@@ -82,12 +83,10 @@ class Gateway:
             return Refusal(404, "NAME_UNKNOWN", _unknown(resource["name"], self._repositories.account))
         return None
 
-    def _refuse_tag(self, request: Request) -> Refusal | None:
-        resource = _RESOURCE.fullmatch(request.path)
-        repository = self._repositories.find(resource["name"]) if resource else None
-        if resource is None or repository is None:
+    def _refuse_tag(self, name: str, tag: str) -> Refusal | None:
+        repository = self._repositories.find(name)
+        if repository is None:
             return None
-        tag = resource["rest"]
         if ":" not in tag and tag in self._registry.storage.tags(repository.name) and repository.is_immutable(tag):
             return Refusal(400, "TAG_INVALID", tag_exists(repository, tag))
         return None

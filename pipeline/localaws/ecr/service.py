@@ -7,7 +7,7 @@ again under the same name holds the images it held before. DeleteRepository dele
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -70,10 +70,18 @@ class Ecr(Service):
         return {PREFIX: Gateway(self.registry, self.repositories, self.tokens)}
 
     def method(self, operation: str) -> Callable[[Document, Call], Document] | None:
-        """As every service's; what moto would only pretend is refused."""
+        """As every service's, alone with its repository; what moto would only pretend is refused."""
         if operation in REFUSED:
             return lambda _request, _call: _refuse(operation)
-        return super().method(operation)
+        answer = super().method(operation)
+        if answer is None:
+            return None
+
+        def alone(request: Document, call: Call) -> Document:
+            with self.registry.turn(request["repositoryName"]) if "repositoryName" in request else nullcontext():
+                return answer(request, call)
+
+        return alone
 
     # --- the registry as a whole
 

@@ -5,9 +5,11 @@ Only this server speaks to it: what Docker and the ECR API may see of it is the 
 
 import os
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from threading import Lock
 from time import monotonic, sleep
 
 import yaml
@@ -29,6 +31,7 @@ class Registry:
         self.folder = folder.resolve()
         self.storage = RegistryStorage(self.folder / "storage")
         self._processes = Processes(self.folder)
+        self._turns: dict[str, Lock] = {}
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -59,6 +62,12 @@ class Registry:
     def connect(self) -> HTTPConnection:
         """An HTTP connection to it, for one request; the caller closes it."""
         return _UnixConnection(self.folder)
+
+    @contextmanager
+    def turn(self, repository: str) -> Iterator[None]:
+        """Alone with a repository: the registry rewrites links in place, and a reader meanwhile finds one empty."""
+        with self._turns.setdefault(repository, Lock()):
+            yield
 
     def _answers(self) -> bool:
         try:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.localaws.ecr.tokens import Tokens
 from pipeline.localaws.region import LocalRegion
 from tests.localaws.ecr.conftest import DOCKER_MANIFEST, Registry
+
+PUSHES = 150  # beside the questions
 
 
 def _error(answer: bytes) -> tuple[str, str]:
@@ -93,6 +96,17 @@ def test_a_mutable_tag_moves(region: LocalRegion, registry: Registry, repository
         "imageDetails"
     ]
     assert tagged["imageDigest"] == digest
+
+
+def test_a_blob_is_there_for_one_push_while_another_pushes_it_again(registry: Registry, repository: str) -> None:
+    digest = registry.push_blob(repository, b"0123456789")
+    with ThreadPoolExecutor(2) as threads:
+        again = threads.submit(lambda: [registry.push_blob(repository, b"0123456789") for _ in range(PUSHES)])
+        asked = []
+        while not again.done():
+            asked.append(registry.request("HEAD", f"/v2/{repository}/blobs/{digest}")[0])
+    assert again.result() == [digest] * PUSHES
+    assert set(asked) == {200}
 
 
 def test_a_manifest_is_not_deleted_past_ecr(registry: Registry, repository: str) -> None:
