@@ -43,13 +43,9 @@ def _core() -> botocore.session.Session:
     return core
 
 
-def _session(region: str, core: botocore.session.Session) -> boto3.Session:
-    return boto3.Session(botocore_session=core, region_name=region)
-
-
 def session(region: str) -> boto3.Session:
     """The caller's own credentials, in a region."""
-    return _session(region, _core())
+    return boto3.Session(botocore_session=_core(), region_name=region)
 
 
 def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> boto3.Session:
@@ -85,7 +81,7 @@ def assume(role_arn: str, name: str, region: str, policy: str | None = None) -> 
         ) from None
     taken = _core()
     taken.register_component("credential_provider", CredentialResolver([_Taken(credentials)]))
-    return _session(region, taken)
+    return boto3.Session(botocore_session=taken, region_name=region)
 
 
 def account(of: boto3.Session) -> str:

@@ -107,7 +107,7 @@ def test(ctx: click.Context) -> None:
         try:
             ctx.invoke(_imported(entry))
         except PipelineError as error:
-            err.print(f"[bad]error:[/] {escape(str(error))}")
+            _tell(error)
             failed.append(name)
     if failed:
         raise PipelineError(f"failed: {', '.join(failed)}", mend=f"Again with: pipeline test {failed[0]}")
@@ -118,7 +118,7 @@ def main() -> None:
     try:
         pipeline(prog_name="pipeline", standalone_mode=False)
     except PipelineError as error:
-        err.print(f"[bad]error:[/] {escape(str(error))}")
+        _tell(error)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
@@ -132,8 +132,12 @@ def main() -> None:
         told = _of_aws(error)
         if told is None:
             raise
-        err.print(f"[bad]error:[/] {escape(str(told))}")
+        _tell(told)
         sys.exit(told.exit_code)
+
+
+def _tell(error: PipelineError) -> None:
+    err.print(f"[bad]error:[/] {escape(str(error))}")
 
 
 def _of_aws(error: Exception) -> PipelineError | None:

@@ -154,9 +154,9 @@ def test_planning_beside_cdk_and_a_fully_cached_build(
     build_all()
     best["docker"] = cost(build_all)
     report(best)
-    # The aims are a tenth and a fiftieth. Two cores gave an eighth or better, and a thirty-fifth or, where docker was
-    # twice as quick, a fifteenth: 200 of the requests to ECR are answered by this process. These guard what was seen.
-    assert best["tags"].processor < best["CDK asset"].processor / 5
+    # The aims are a tenth and a fiftieth. Of the plan's time, two thirds are the requests, which this process answers.
+    assert best["tags"].processor < best["CDK asset"].processor / 8
+    assert best["tags"].seconds < best["docker"].seconds / 40
     assert best["plan"].seconds < best["docker"].seconds / 10
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.dagtest.worker import modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.isolation import Tell
+from pipeline.dagtest.worker.plain import LIBRARIES
 from pipeline.dagtest.worker.schedules import schedule
 from pipeline.dagtest.worker.source import SourceLines, forget_all
 from pipeline.dagtest.worker.tasks import task_facts
@@ -34,10 +35,7 @@ except ImportError:
     from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
 SAMPLE = 64  # files that are looked at for what many import
-SHARED_BY = 2  # a module that this many files import is imported before the forks,
-HARMLESS = frozenset(
-    {"airflow", "boto3", "botocore", "jinja2", "numpy", "pandas", "pendulum", "requests", "yaml"}
-)  # if here
+SHARED_BY = 2  # a module that this many files import is imported before the forks, if its import changes nothing
 WORTH_WARMING = 8  # files
 WARM_UP = """
 try:
@@ -94,7 +92,7 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     sample = files[:: -(-len(files) // SAMPLE) or 1]
     counts = Counter(name for file in sample for name in modules.reached(Path(file), folder.dags, known))
     for (name, attribute), count in sorted(counts.items()):
-        if count >= SHARED_BY and name.partition(".")[0] in HARMLESS:
+        if count >= SHARED_BY and name.partition(".")[0] in {"airflow", *LIBRARIES}:
             _import_if_silent(name, attribute)
     if len(files) >= WORTH_WARMING:
         speed.ask_once()

@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,15 @@ def reached(path: Path, folder: Path, known: dict[Path, Names]) -> Names:
         return known[path]
     known[path] = found = set()
     for name, attribute in imported(path):
-        own = folder.joinpath(*name.split("."))
-        inner = next((file for file in (own.with_suffix(".py"), own / "__init__.py") if file.is_file()), None)
+        inner = next(files_named(name, [folder]), None)
         found |= reached(inner, folder, known) if inner else {(name, attribute)}
     return found
+
+
+def files_named(name: str, folders: Sequence[Path]) -> Iterator[Path]:
+    """The files of the team's that a module's name may stand for."""
+    for place in (folder.joinpath(*name.split(".")) for folder in folders):
+        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
 
 
 def imported(path: Path) -> Names:

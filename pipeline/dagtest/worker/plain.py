@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.dagtest.worker.modules import files_named
 from pipeline.dagtest.worker.source import nodes, parsed
 
 # Packages whose import changes nothing for others.
@@ -57,7 +58,7 @@ def is_plain(path: Path, folders: Sequence[Path], known: Known) -> bool:
             continue
         reached.add(file)
         if file not in known:
-            known[file] = _changes_nothing(file, folders), _own_files(nodes(file), folders)
+            known[file] = _changes_nothing(file, folders), _imported(nodes(file), folders)
         plain, imported = known[file]
         if not plain:
             return False
@@ -65,7 +66,7 @@ def is_plain(path: Path, folders: Sequence[Path], known: Known) -> bool:
     return True
 
 
-def _own_files(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:
+def _imported(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:
     """The team's modules that a file imports."""
     names: list[str] = []
     for node in of_file:
@@ -73,9 +74,7 @@ def _own_files(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Pat
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-    places = (folder.joinpath(*name.split(".")) for name in dict.fromkeys(names) for folder in folders)
-    candidates = (file for place in places for file in (place.with_suffix(".py"), place / "__init__.py"))
-    return tuple(file for file in candidates if file.is_file())
+    return tuple(file for name in dict.fromkeys(names) for file in files_named(name, folders))
 
 
 def _changes_nothing(file: Path, folders: Sequence[Path]) -> bool:

@@ -8,8 +8,8 @@ import pendulum
 from pipeline.dagtest.worker.watch import AccessWhileParsing
 
 SAMPLE = pendulum.datetime(2026, 1, 2)
-_compiled: dict[tuple[type, str], Any] = {}  # jinja's environment and a text → its code
 TRIGGERED_BY_ASSETS = ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
+_compiled: dict[tuple[type, str], Any] = {}  # jinja's environment and a text → its code
 
 
 class Anything:

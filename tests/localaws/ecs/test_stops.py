@@ -167,7 +167,6 @@ import os, signal, sys
 from pathlib import Path
 from docker import DockerClient
 from tests.images.conftest import TINY
-from tests.localaws.ecs.conftest import Mortal
 from tests.localaws.ecs.world import open_world, shell
 world = open_world(Path(sys.argv[1]), DockerClient(base_url=sys.argv[2]), int(sys.argv[3]))
 uri = world.push(TINY, "etl/shell")
