@@ -33,6 +33,8 @@ from pipeline.localaws.mwaa.service import Mwaa
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.server import LocalAws, Server
 
+LOOK_SECONDS = 3.0  # between looks at the engine: costs nothing, and a task that is tried again soon finds it back
+
 log = logging.getLogger(__name__)
 
 
@@ -85,7 +87,8 @@ def main(folder: Path, region_name: str, port: int) -> None:
         try:
             server.start()
             Instance(folder).announce(Address(region.endpoint, region_name, engine.host, code_digest()))
-            ended.wait()
+            while not ended.wait(LOOK_SECONDS):
+                engine.look_after()
         finally:
             server.stop()
     finally:

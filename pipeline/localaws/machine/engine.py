@@ -1,5 +1,6 @@
 """A Docker engine for the local AWS: one that runs already, or else our own, which goes without a trace."""
 
+import logging
 import os
 import shutil
 import signal
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
 from docker import DockerClient
 from docker.errors import DockerException
@@ -25,6 +26,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 PROBE_SECONDS = 3
 API_SECONDS = 600
+AGAIN_SECONDS = 30.0  # before an engine that could not be started again is tried once more
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -53,6 +57,7 @@ class Engine:
         self._use_existing = use_existing
         self._processes = Processes(folder)
         self._network = Network(self.own, folder / "network.json")
+        self._not_before = 0.0
 
     @property
     def is_ours(self) -> bool:
@@ -83,12 +88,28 @@ class Engine:
             raise
         self.host = self.own.host
 
+    def look_after(self) -> None:
+        """Start an engine of our own again if it died; its containers died with it, and go."""
+        if not self.is_ours or self._processes.running("dockerd") or monotonic() < self._not_before:
+            return
+        died = time()
+        log.warning("the Docker engine died, and is started again")
+        try:
+            self.clean_up()
+            self._start_own()
+            for container in self.client.api.containers(all=True, filters={"status": ["exited", "dead"]}):
+                if container["Created"] < died:
+                    self.client.api.remove_container(container["Id"], force=True)
+        except (PipelineError, DockerException) as problem:
+            self._not_before = monotonic() + AGAIN_SECONDS
+            log.warning("%s", problem)
+
     def stop(self) -> None:
         """Stop an engine of our own with all its containers; leave any other alone."""
         if self.is_ours:
             self._end_containers()
-            self.client.close()
-        self.__dict__.pop("client", None)
+        if client := self.__dict__.pop("client", None):
+            client.close()
         self.clean_up()
         self.host = ""
 

@@ -207,7 +207,7 @@ def test_a_killed_servers_tasks_are_stopped_by_the_next_one_and_their_containers
         world.server.stop()
 
 
-def test_when_the_engine_ends_during_a_task_the_task_ends_with_that_reason(mortal: Mortal) -> None:
+def test_when_the_engine_ends_during_a_task_the_task_says_so_and_the_next_finds_an_engine_again(mortal: Mortal) -> None:
     world = mortal.world
     arn = world.start(world.register(shell(DEAF, mortal.image)))["taskArn"]
     ready(world, arn)
@@ -221,3 +221,7 @@ def test_when_the_engine_ends_during_a_task_the_task_ends_with_that_reason(morta
     late = world.run(world.register(shell("true", mortal.image)))
     assert late["stopCode"] == "TaskFailedToStart"
     assert "Docker engine" in late["stoppedReason"]
+    mortal.engine.look_after()
+    assert mortal.engine.client.containers.list(all=True) == []
+    again = world.run(world.register(shell("true", mortal.image)))
+    assert again["containers"][0]["exitCode"] == 0, again

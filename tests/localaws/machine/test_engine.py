@@ -1,11 +1,13 @@
 """A real Docker engine, started and stopped, and what is left of it."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -79,6 +81,7 @@ def test_what_a_killed_server_left_is_cleaned_up_with_its_containers(tmp_path: P
     crash = """
 import os, signal, sys
 from pathlib import Path
+from time import monotonic
 from pipeline.localaws.machine.base_images import BaseImages, HostSettings
 from pipeline.localaws.machine.engine import Engine
 engine = Engine(Path(sys.argv[1]), use_existing=False)
@@ -122,4 +125,27 @@ def test_an_engine_that_does_not_start_says_why(tmp_path: Path) -> None:
     engine.own.data.write_text("a file where the data folder should be")
     with pytest.raises(PipelineError, match=r"(?s)did not start.*Unable to get the full path"):
         engine.start()
+    assert _traces(engine) == []
+
+
+def test_an_engine_that_cannot_be_started_again_is_not_tried_at_every_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine(tmp_path / "docker", use_existing=False)
+    engine.start()
+    try:
+        engine.look_after()
+        assert caplog.messages == []
+        os.kill(int((engine.own.runtime / "docker.pid").read_text()), signal.SIGKILL)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        deadline = monotonic() + 10
+        while not caplog.messages and monotonic() < deadline:
+            engine.look_after()
+        told = list(caplog.messages)
+        assert told[0] == "the Docker engine died, and is started again"
+        engine.look_after()
+        assert caplog.messages == told
+    finally:
+        monkeypatch.undo()
+        engine.stop()
     assert _traces(engine) == []
