@@ -34,7 +34,7 @@ def document(files: Sequence[DagFile], contents: Mapping[str, bytes], folder: st
         "files": {below[file.path]: hashlib.sha256(contents[file.path]).hexdigest() for file in files},
         "dags": {dag.dag_id: {"file": below[file.path], **_dag(dag)} for file in files for dag in file.dags},
     }
-    return json.dumps(structures, indent=1, sort_keys=True).encode()
+    return json.dumps(structures, sort_keys=True).encode()
 
 
 def _dag(dag: Dag) -> dict[str, object]:

@@ -101,6 +101,13 @@ def test_one_in_seven_that_leaves_a_trace_costs_the_others_nothing(tmp_path: Pat
     assert len(processes) < FILES / 2
 
 
+def test_one_that_prints_costs_those_of_other_groups_nothing(tmp_path: Path) -> None:
+    found = run(tmp_path, texts(f21="'prints'"))
+    assert found["f21.py"]["result"]["before"] == []
+    assert {name for name, result in found.items() if result["printed"]} == {"f21.py"}
+    assert len({result["result"]["pid"] for result in found.values()}) < FILES / 2
+
+
 def test_where_every_file_leaves_a_trace_sharing_is_given_up(tmp_path: Path) -> None:
     found = run(tmp_path, dict.fromkeys(texts(), "'warns'"))
     assert found.keys() == texts().keys()

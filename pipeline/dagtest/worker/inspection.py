@@ -20,7 +20,7 @@ from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.isolation import Tell
 from pipeline.dagtest.worker.plain import LIBRARIES
 from pipeline.dagtest.worker.schedules import schedule
-from pipeline.dagtest.worker.source import SourceLines, forget_all
+from pipeline.dagtest.worker.source import SourceLines, forget_trees
 from pipeline.dagtest.worker.tasks import task_facts
 from pipeline.dagtest.worker.templates import failing_templates
 from pipeline.dagtest.worker.watch import Watch, own_files
@@ -90,7 +90,8 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     _die_of_signals()
     known: dict[Path, modules.Names] = {}
     sample = files[:: -(-len(files) // SAMPLE) or 1]
-    counts = Counter(name for file in sample for name in modules.reached(Path(file), folder.dags, known))
+    folders = modules.module_folders(folder.dags)
+    counts = Counter(name for file in sample for name in modules.reached(Path(file), folders, known))
     for (name, attribute), count in sorted(counts.items()):
         if count >= SHARED_BY and name.partition(".")[0] in {"airflow", *LIBRARIES}:
             _import_if_silent(name, attribute)
@@ -102,7 +103,7 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     shared = set(known) - {Path(file) for file in files}
     _shared_modules.update((path, modules.missing(path)) for path in shared)
     speed.compile_once(str(folder.dags), shared)
-    forget_all()  # what is here is copied, page by page, for every process that is forked
+    forget_trees()  # what is here is copied, page by page, for every process that is forked
 
 
 def _missing(path: Path) -> list[dict[str, Any]]:

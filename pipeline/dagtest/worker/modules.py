@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.dagtest.worker.ahead import by_text
 from pipeline.dagtest.worker.source import nodes, parsed
 
 # Functions with such decorators, and those that such operators call, run in an environment of their own.
@@ -18,34 +19,39 @@ ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|Py
 
 def missing(path: Path) -> list[dict[str, Any]]:
     """Name, line and file of each import that would fail where the file runs."""
+    return [{"name": name, "line": line, "path": str(path)} for name, line in demanded(path) if not _exists(name)]
+
+
+@by_text
+def demanded(path: Path) -> tuple[tuple[str, int], ...]:
+    """The modules that a file imports anywhere, unless it does without them, and the lines."""
     tree = parsed(path)
-    if tree is None:
-        return []
-    return [
-        {"name": name, "line": line, "path": str(path)}
-        for name, line in dict.fromkeys(_imports(tree, _runs_elsewhere(path)))
-        if not _exists(name)
-    ]
+    return () if tree is None else tuple(dict.fromkeys(_imports(tree, _runs_elsewhere(path))))
 
 
 Names = set[tuple[str, str]]  # module, and an attribute of it or ""
 
 
-def reached(path: Path, folder: Path, known: dict[Path, Names]) -> Names:
-    """The names outside the folder that importing a file imports, by way of the folder's own modules, too.
+def reached(path: Path, folders: Sequence[Path], known: dict[Path, Names]) -> Names:
+    """The names outside the folders that importing a file imports, by way of the folders' own modules, too.
 
     Args:
         path: The file.
-        folder: The DAG folder.
+        folders: Where the team's modules are found.
         known: What was found for other files; added to.
     """
     if path in known:
         return known[path]
     known[path] = found = set()
     for name, attribute in imported(path):
-        inner = next(files_named(name, [folder]), None)
-        found |= reached(inner, folder, known) if inner else {(name, attribute)}
+        inner = next(files_named(name, folders), None)
+        found |= reached(inner, folders, known) if inner else {(name, attribute)}
     return found
+
+
+def module_folders(dag_folder: Path) -> tuple[Path, ...]:
+    """Where the team's modules are found."""
+    return dag_folder, dag_folder / "plugins"
 
 
 def files_named(name: str, folders: Sequence[Path]) -> Iterator[Path]:
@@ -54,6 +60,7 @@ def files_named(name: str, folders: Sequence[Path]) -> Iterator[Path]:
         yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
 
 
+@by_text
 def imported(path: Path) -> Names:
     """The names that a file imports when it is imported itself."""
     tree = parsed(path)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.dagtest.worker.ahead import by_text
 from pipeline.dagtest.worker.modules import files_named
 from pipeline.dagtest.worker.source import nodes, parsed
 
@@ -40,16 +41,12 @@ INNER = frozenset(
 TASKS = ("airflow.decorators.task", "airflow.sdk.task")  # decorators of functions that a run calls, not a parser
 
 
-Known = dict[Path, tuple[bool, tuple[Path, ...]]]  # file → whether its own text is plain, and the modules it imports
-
-
-def is_plain(path: Path, folders: Sequence[Path], known: Known) -> bool:
+def is_plain(path: Path, folders: tuple[Path, ...]) -> bool:
     """Whether a file, and each module of the team's that is imported with it, is plain.
 
     Args:
         path: The file.
         folders: Where the team's modules are found.
-        known: What was found for other files; added to.
     """
     waiting, reached = [path], set[Path]()
     while waiting:
@@ -57,13 +54,17 @@ def is_plain(path: Path, folders: Sequence[Path], known: Known) -> bool:
         if file in reached:
             continue
         reached.add(file)
-        if file not in known:
-            known[file] = _changes_nothing(file, folders), _imported(nodes(file), folders)
-        plain, imported = known[file]
+        plain, imported = by_itself(file, folders)
         if not plain:
             return False
         waiting += imported
     return True
+
+
+@by_text
+def by_itself(file: Path, folders: tuple[Path, ...]) -> tuple[bool, tuple[Path, ...]]:
+    """Whether a file's own text is plain, and the team's modules that it imports."""
+    return _changes_nothing(file, folders), _imported(nodes(file), folders)
 
 
 def _imported(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:
@@ -126,7 +127,8 @@ class _Imports(_Parsing):
         for alias in node.names:
             root = alias.name.partition(".")[0]
             self.plain = self.plain and self._is_harmless(alias.name)
-            self.others[alias.asname or root] = alias.name if alias.asname else root
+            if not self._is_own(root):
+                self.others[alias.asname or root] = alias.name if alias.asname else root
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = node.module or ""

@@ -22,8 +22,8 @@ def schedule(dag: Any, stored: Any) -> dict[str, Any]:
         `ended`: the end date has passed; `moving`: the start date is made of now.
     """
     timetable = stored.timetable
-    starts = [dag.start_date, *(task.start_date for task in dag.tasks)]
-    known = [start for start in starts if start is not None]
+    now = datetime.now(UTC)
+    known = {dag.start_date, *(task.start_date for task in dag.tasks)} - {None}
     ends = [dag.end_date] if dag.end_date else []
     document: dict[str, Any] = {
         "timetable": type(timetable).__name__,
@@ -33,8 +33,8 @@ def schedule(dag: Any, stored: Any) -> dict[str, Any]:
         "error": "",
         "start": str(min(known)) if known else None,
         "end": str(max(ends)) if ends else None,
-        "ended": bool(ends) and max(ends) < datetime.now(UTC),
-        "moving": any(abs(datetime.now(UTC) - start) < AT_ONCE for start in known),
+        "ended": bool(ends) and max(ends) < now,
+        "moving": any(abs(now - start) < AT_ONCE for start in known),
     }
     if not document["automatic"]:
         return document

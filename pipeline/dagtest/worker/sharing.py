@@ -18,14 +18,15 @@ from time import monotonic
 from typing import Any
 
 from pipeline.dagtest.worker.isolation import Limits, Tell, in_processes
-from pipeline.dagtest.worker.plain import Known, is_plain
+from pipeline.dagtest.worker.modules import module_folders
+from pipeline.dagtest.worker.plain import is_plain
 
 Inspect = Callable[[Path], dict[str, Any]]
 Begin = Callable[[Tell], Inspect]
 
 WORTH_SHARING = 8  # files
-MOST_TOGETHER = 20  # files in a process: the more there are, the sooner one of them ends it
-SHARES = 4  # shared processes for each that runs at a time, at least, so that all of them end at about the same time
+MOST_TOGETHER = 128  # files in a process: beyond that, its start counts for nothing
+SHARES = 2  # shared processes for each that runs at a time, at least, so that all of them end at about the same time
 
 
 def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits) -> Iterator[dict[str, Any]]:
@@ -40,19 +41,20 @@ def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits
     """
     end = monotonic() + limits.budget
     waiting, alone = list(paths), list[str]()
-    while len(waiting) >= WORTH_SHARING:
-        groups = _groups(waiting, limits.processes)
+    most = MOST_TOGETHER
+    while len(waiting) >= WORTH_SHARING and most > 1:
+        groups = _groups(waiting, limits.processes, most)
         together = partial(_inspect_together, groups, begin, dag_folder)
         not_reached = list[str]()
+        believed = 0
         for shared in in_processes(list(groups), together, replace(limits, budget=end - monotonic())):
             told = _Told.by(shared, groups[shared["path"]])
             yield from told.results
+            believed += len(told.results)
             alone += told.alone
             not_reached += told.not_reached
-        if 2 * len(not_reached) > len(waiting):  # so many leave traces that sharing takes longer than it saves
-            alone += not_reached
-            not_reached = []
         waiting = not_reached
+        most = min(most, 2 * believed // len(groups))  # the more files leave traces, the fewer come through together
 
     def by_itself(path: str, tell: Tell) -> dict[str, Any]:
         return begin(tell)(Path(path))
@@ -60,8 +62,8 @@ def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits
     yield from in_processes([*alone, *waiting], by_itself, replace(limits, budget=end - monotonic()))
 
 
-def _groups(paths: Sequence[str], processes: int) -> dict[str, Sequence[str]]:
-    size = min(MOST_TOGETHER, -(-len(paths) // (processes * SHARES)))
+def _groups(paths: Sequence[str], processes: int, most: int) -> dict[str, Sequence[str]]:
+    size = min(most, -(-len(paths) // (processes * SHARES)))
     return {str(start): paths[start : start + size] for start in range(0, len(paths), size)}
 
 
@@ -72,7 +74,7 @@ class _Told:
     Attributes:
         results: Those to be believed.
         alone: Files that need a process of their own: they are not plain, or left a trace.
-        not_reached: Files after one that left a trace.
+        not_reached: Files after one that left a trace, or beside one.
     """
 
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -83,8 +85,8 @@ class _Told:
     def by(shared: Mapping[str, Any], group: Sequence[str]) -> "_Told":
         """Sort a group's files by the result of their process."""
         told = _Told()
-        if shared["printed_bytes"]:  # by whichever of them
-            told.alone += group
+        if shared["printed_bytes"]:  # by whichever of them: smaller groups will tell
+            told.not_reached += group
             return told
         inspected = list(takewhile(lambda event: "inspected" in event, shared["events"]))
         for path, event in zip(group, inspected, strict=False):
@@ -112,10 +114,10 @@ def _inspect_together(
         accesses.append(access)
         tell(access)
 
-    looked_at: Known = {}
+    folders = module_folders(dag_folder)
     inspect = begin(notice)
     for path in groups[name]:
-        if not is_plain(Path(path), (dag_folder, dag_folder / "plugins"), looked_at):
+        if not is_plain(Path(path), folders):
             tell({"inspected": None})
             continue
         before, known = _state(), set(sys.modules)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from pipeline.dagtest.worker.ahead import by_text
+
 NOW = frozenset({"now", "utcnow", "today", "days_ago", "yesterday", "tomorrow"})
 
 
@@ -24,8 +26,8 @@ def nodes(path: Path) -> tuple[ast.AST, ...]:
     return () if tree is None else tuple(ast.walk(tree))
 
 
-def forget_all() -> None:
-    """Drop what is remembered of files."""
+def forget_trees() -> None:
+    """Drop the syntax trees that are remembered."""
     parsed.cache_clear()
     nodes.cache_clear()
 
@@ -47,6 +49,7 @@ class SourceLines:
     moving: tuple[int, ...] = ()
 
     @staticmethod
+    @by_text
     def of(path: Path) -> "SourceLines":
         """Of a file; empty when it is no Python."""
         lines = SourceLines({}, {}, {})

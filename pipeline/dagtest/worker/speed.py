@@ -1,9 +1,12 @@
 """Work that would be done again for every file, done once before the forks. None of it changes a result."""
 
+import copy
+import dataclasses
 import importlib
 import importlib.machinery
 import importlib.util
 import json
+import marshal
 import py_compile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -38,9 +41,12 @@ def compile_once(dags: str, shared: Iterable[Path]) -> None:
 
 
 def ask_once() -> None:
-    """Answer from memory what serialization asks for every parameter of every task, and for every text."""
+    """Answer from memory what is asked for every parameter of every task, for every text and for every schedule."""
     _check_schemas_once()
     _read_settings_once()
+    _read_crons_once()
+    _read_language_once()
+    _compile_dataclasses_once()
 
 
 def _check_schemas_once() -> None:
@@ -84,3 +90,50 @@ def _read_settings_once() -> None:
             return self.known[key]
 
     helpers.conf = Remembering()
+
+
+def _read_crons_once() -> None:
+    """Airflow has each of its questions about a schedule begin with the cron expression's text."""
+    croniter: Any = importlib.import_module("croniter").croniter
+    read = getattr(croniter, "_expand", None)
+    if read is None:  # another version
+        return
+    known: dict[str, bytes] = {}
+
+    def read_once(_: Any, expression: str, *more: Any, **named: Any) -> Any:
+        if more or any(named.values()) or "r" in expression.lower():  # R is another number each time
+            return read(expression, *more, **named)
+        if expression not in known:
+            known[expression] = marshal.dumps(read(expression, **named))
+        return marshal.loads(known[expression])  # noqa: S302 - ours; the quickest copy of lists and sets of numbers
+
+    croniter._expand = classmethod(read_once)  # noqa: SLF001 - it is what takes long
+
+
+def _read_language_once() -> None:
+    """Airflow puts each cron expression into words, and a file with the words' translations is read for each."""
+    try:
+        texts: Any = importlib.import_module("cron_descriptor.GetText").GetText
+    except (ImportError, AttributeError):  # another version
+        return
+    read = texts.load_locale
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def read_once(self: Any, *asked: Any) -> Any:
+        if asked not in known:
+            known[asked] = read(self, *asked)
+        return copy.copy(known[asked])  # what it falls back on is added to it
+
+    texts.load_locale = read_once
+
+
+def _compile_dataclasses_once() -> None:
+    """The team's modules are imported anew for each file, and make their dataclasses of the same texts each time."""
+    known: dict[str, Any] = {}
+
+    def exec_once(text: str, *spaces: Any) -> None:
+        if text not in known:
+            known[text] = compile(text, "<string>", "exec")
+        exec(known[text], *spaces)  # noqa: S102 - instead of the one that Python's own module would do
+
+    dataclasses.exec = exec_once  # type: ignore[attr-defined]  # found before the built-in one

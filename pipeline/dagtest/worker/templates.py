@@ -1,6 +1,8 @@
 """Render a DAG's templates with a sample data interval: a misspelt name shows now, not at night."""
 
+import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import pendulum
@@ -76,28 +78,58 @@ class _AnyParams(dict[str, Any]):
 
 def failing_templates(dag: Any) -> Iterator[tuple[str, str, str]]:
     """The task, the field and the reason of each template of a DAG that does not render."""
-    environment: Any = None
-    compiled: dict[str, Any] = {}  # the same text stands in many tasks
-    common: dict[str, Any] = {}
+    run = _SampleRun(dag)
     for task in dag.tasks:
-        context: dict[str, Any] = {}
         endings = tuple(getattr(task, "template_ext", ()) or ())
         for field, text in _texts(task):
             is_file = bool(endings) and text.endswith(endings)
             if not is_file and "{{" not in text and "{%" not in text:
                 continue
             try:
-                if environment is None:
-                    environment, common = dag.get_template_env(), _context(dag)
-                    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": str}
-                context = context or {**common, "task": task, "params": _params_of_run(dag, task)}
-                if text not in compiled:
-                    compiled[text] = environment.get_template(text) if is_file else _template(dag, environment, text)
-                compiled[text].render(**context)
+                run.render(task, text, is_file=is_file)
             except AccessWhileParsing:
                 continue  # a macro that asks for something: it may, when a task runs
             except Exception as error:  # noqa: BLE001 - jinja, a filter, a macro of the team's: all mean "does not render"
                 yield task.task_id, field, f"{text!r}: {type(error).__name__}: {error}"
+
+
+class _SampleRun:
+    """A run that only renders. The same text stands in many tasks: it is compiled once, and often rendered once."""
+
+    def __init__(self, dag: Any) -> None:
+        self._dag = dag
+        self._task: Any = None
+        self._context: dict[str, Any] = {}
+        self._params = ""
+        self._compiled: dict[str, Any] = {}
+        self._good: set[tuple[str, str]] = set()  # texts that render, and with which parameters
+
+    def render(self, task: Any, text: str, *, is_file: bool) -> None:
+        """Raises whatever the template raises."""
+        if task is not self._task:
+            params = _params_of_run(self._dag, task)
+            self._context = {**self._common, "task": task, "params": params}
+            self._task, self._params = task, _as_text(params)
+        if (text, self._params) in self._good:
+            return
+        if text not in self._compiled:
+            environment = self._environment
+            self._compiled[text] = (
+                environment.get_template(text) if is_file else _template(self._dag, environment, text)
+            )
+        self._compiled[text].render(**self._context)
+        if self._params and not is_file and "task" not in text:  # so it renders in any other task
+            self._good.add((text, self._params))
+
+    @cached_property
+    def _environment(self) -> Any:
+        environment = self._dag.get_template_env()
+        environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": str}
+        return environment
+
+    @cached_property
+    def _common(self) -> dict[str, Any]:
+        return _context(self._dag)
 
 
 def _template(dag: Any, environment: Any, text: str) -> Any:
@@ -171,6 +203,14 @@ def _macros() -> Any:
 def _params_of_run(dag: Any, task: Any) -> dict[str, Any]:
     kind = _AnyParams if type(dag.timetable).__name__ == "NullTimetable" else dict
     return kind(_params(dag) | _params(task))
+
+
+def _as_text(params: Mapping[str, Any]) -> str:
+    """Equal for equal parameters; "" when that cannot be told."""
+    try:
+        return json.dumps(params)
+    except (TypeError, ValueError, RecursionError):
+        return ""
 
 
 def _params(owner: Any) -> dict[str, Any]:
