@@ -31,7 +31,7 @@ def main() -> None:
         modules.demanded(file)
         SourceLines.of(file)
 
-    with read_ahead(job["paths"], set(job["known"]), look_at, current.parent):
+    with read_ahead(job["paths"], set(job["known"]), look_at, current.parent, job["memory"]):
         from pipeline.dagtest.worker import inspection, sharing  # noqa: PLC0415 - imports Airflow, for a second
     folder = inspection.Folder(dags, current, home, project, job["deny"])
     listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]

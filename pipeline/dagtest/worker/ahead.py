@@ -9,6 +9,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from pipeline.dagtest.worker.isolation import limit_memory
+
 P = ParamSpec("P")
 R = TypeVar("R")
 Look = Callable[[Path], object]
@@ -34,7 +36,7 @@ def by_text(question: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def read_ahead(paths: Sequence[str], known: set[str], look_at: Look, scratch: Path) -> Iterator[None]:
+def read_ahead(paths: Sequence[str], known: set[str], look_at: Look, scratch: Path, memory: int = 0) -> Iterator[None]:
     """Have files looked at in another process for as long as the context lasts; take what it found.
 
     Args:
@@ -42,12 +44,14 @@ def read_ahead(paths: Sequence[str], known: set[str], look_at: Look, scratch: Pa
         known: Files that need not be.
         look_at: Asks questions that are decorated with `by_text`.
         scratch: A folder for a file of its own.
+        memory: Bytes that the process may take; 0 for no limit.
     """
     answers = scratch / "answers"
     us = os.getpid()
     reader = os.fork()
     if reader == 0:
         try:
+            limit_memory(memory)
             _read(paths, known, look_at, answers, us)
         finally:
             os._exit(0)

@@ -143,8 +143,7 @@ def _be_the_child(path: str, work: Work, memory: int, result: int, output: int) 
         os.dup2(source, target)
     faulthandler.enable(2)
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=False)
-    if memory and sys.platform == "linux":
-        _limit_memory(memory)
+    limit_memory(memory)
     us = os.getpid()
     end = os._exit  # the file may replace it, or we may
 
@@ -164,7 +163,10 @@ def _be_the_child(path: str, work: Work, memory: int, result: int, output: int) 
     end(0)
 
 
-def _limit_memory(more: int) -> None:
+def limit_memory(more: int) -> None:
+    """Let this process take so many bytes more than it has; 0 for no limit, and where the system cannot."""
+    if not more or sys.platform != "linux":
+        return
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - a file of the kernel's
         now = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
