@@ -26,9 +26,11 @@ test: setup ## every check and test, the whole journey of a commit included; TES
 	@$(BIN)/lint-imports
 ifdef TESTS
 	@$(BIN)/python -m pytest $(BESIDE) $(TESTS)
-else  # the journey has the machine for itself: it runs all that the others run, and waits as long as people would
+else  # the journey has the machine for itself: it runs all that the others run, and waits as long as people would;
+      # a whole Airflow has company of one: with more, its own time limits fail tasks
 	@$(BIN)/python -m pytest -m journey
-	@$(BIN)/python -m pytest $(BESIDE) -m "not journey and not benchmark"
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "airflow and not journey and not benchmark"
+	@$(BIN)/python -m pytest $(BESIDE) -m "not airflow and not journey and not benchmark"
 endif
 
 check: setup ## the quick part of the tests: no Docker, no journey
