@@ -1,5 +1,6 @@
 """The line that runs a task in a container: what reaches EcsRunTaskOperator."""
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
 from airflow.providers.amazon.aws.triggers.ecs import TaskDoneTrigger
 from airflow.sdk.exceptions import TaskDeferred
+from airflow.triggers.base import TriggerEvent
 from fargate import fargate_task, read_release
 
 REVISION = "arn:aws:ecs:eu-west-1:123456789012:task-definition/etl-dev-transform:7"
@@ -83,6 +85,27 @@ def test_it_waits_with_a_trigger_that_can_stop_the_container_and_no_longer_than_
     assert path == "fargate_trigger.ContainerDone"
     assert arguments == provider.serialize()[1]
     assert deferred.value.timeout == waits
+
+
+def test_it_never_comes_back_before_the_scheduler_has_heard_that_the_worker_let_go_of_the_task(monkeypatch):
+    happened = []
+
+    async def sleep(seconds):
+        happened.append(f"waits {seconds:g} s")
+
+    async def container_has_ended(_trigger):
+        happened.append("looks")
+        yield TriggerEvent({"status": "success"})
+
+    async def all_events():
+        trigger = fargate_trigger.ContainerDone("etl-dev", "arn", 6, 100, None, "eu-west-1")
+        return [event.payload async for event in trigger.run()]
+
+    monkeypatch.setattr(fargate_trigger.asyncio, "sleep", sleep)
+    monkeypatch.setattr(TaskDoneTrigger, "run", container_has_ended)
+    assert asyncio.run(all_events()) == [{"status": "success"}]
+    assert happened == [f"waits {fargate_trigger.FIRST_LOOK_SECONDS:g} s", "looks"]
+    assert fargate_trigger.FIRST_LOOK_SECONDS >= 5
 
 
 def test_the_trigger_is_a_plugin_since_the_triggerer_does_not_know_the_dag_folder():
