@@ -3,6 +3,7 @@
 Each package brings its own commands in a `commands` module; they are imported when used, so `pipeline --help` is quick.
 """
 
+import gc
 import importlib
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from rich.markup import escape
 
 from pipeline.console import err
 from pipeline.errors import EXIT_INTERRUPTED, PipelineError
+
+GARBAGE_AFTER = 100_000  # new objects: commands are short, and Python's 700 would have it look for garbage all the time
 
 # name → module:attribute, in the order `--help` shows them
 COMMANDS: Final = {
@@ -115,6 +118,7 @@ def test(ctx: click.Context) -> None:
 
 def main() -> None:
     """The entry point: every failure a person can cause ends as a sentence and an exit code."""
+    gc.set_threshold(GARBAGE_AFTER)
     try:
         pipeline(prog_name="pipeline", standalone_mode=False)
     except PipelineError as error:

@@ -12,19 +12,20 @@ from pipeline.errors import UsageError
 SETTINGS_FILE = "cdk.json"
 
 # Names become parts of stack, role, bucket and repository names; the strictest of those (ECR, S3) decides.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
-Account = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
-RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]\Z")]
+Account = Annotated[str, StringConstraints(pattern=r"^\d{12}\Z")]
+RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+\Z")]
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d\Z")]
 AirflowClass = Literal["mw1.micro", "mw1.small", "mw1.medium", "mw1.large", "mw1.xlarge", "mw1.2xlarge"]
 
 Policy = Literal["deny", "warn", "off"]
 Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED"]
-SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$")]  # an id of BuildKit, a file's name
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*\Z")]  # an id of BuildKit, a file's name
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Python's own regular expressions: pydantic's take every command a thirtieth of a second to compile.
+    model_config = ConfigDict(frozen=True, extra="forbid", regex_engine="python-re")
 
 
 class Airflow(_Settings):
@@ -33,7 +34,7 @@ class Airflow(_Settings):
     The version is not checked against the SDK's list, which lags behind the service.
     """
 
-    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+\Z")]
 
 
 class DagTests(_Settings):
@@ -141,7 +142,7 @@ class Settings(_Settings):
     name: Name
     region: Region
     account: Account | None = None
-    repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,100}$")]
+    repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,100}\Z")]
     branch: Annotated[str, StringConstraints(min_length=1)] = "main"
     execution_mode: Literal["SUPERSEDED", "QUEUED", "PARALLEL"] = "SUPERSEDED"
     airflow: Airflow

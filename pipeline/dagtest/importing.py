@@ -95,6 +95,9 @@ def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[st
             timeout=importing.budget + STARTING,
         )
     first, *documents = (json.loads(line) for line in answer.splitlines())
+    for document in documents:
+        if "result" in document:
+            document["result"] = json.loads(document["result"])
     return Imported(tuple(first["files"]), tuple(documents))
 
 

@@ -1,5 +1,6 @@
 """Which results of a shared process are believed: real processes, and imports that are no Airflow's."""
 
+import json
 import os
 import sys
 import threading
@@ -45,11 +46,15 @@ DEEDS: dict[str, Callable[[Tell], object]] = {
 }
 
 
-def run(folder: Path, texts: dict[str, str], seconds: float = 10) -> dict[str, dict[str, Any]]:
+def run(folder: Path, texts: dict[str, str], seconds: float = 60) -> dict[str, dict[str, Any]]:
     for name, text in texts.items():
         (folder / name).write_text(text)
     found = results([str(folder / name) for name in texts], begin, folder, Limits(2, seconds, MEMORY))
-    return {Path(result["path"]).name: result for result in found}
+    return {Path(result["path"]).name: decoded(result) for result in found}
+
+
+def decoded(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "result": json.loads(document["result"])} if "result" in document else document
 
 
 def texts(**others: str) -> dict[str, str]:
@@ -136,7 +141,7 @@ def test_the_teams_modules_are_imported_anew_for_each_file(tmp_path: Path) -> No
     for name in texts():
         (tmp_path / name).write_text("import package.helper")
     found = list(results([str(tmp_path / name) for name in texts()], importing, tmp_path, Limits(2, 10, MEMORY)))
-    assert [result["result"]["there"] for result in found] == [False] * FILES
+    assert [decoded(result)["result"]["there"] for result in found] == [False] * FILES
 
 
 def test_when_the_budget_is_used_up_the_rest_is_not_begun(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import Any
 
 Tell = Callable[[dict[str, Any]], None]
-Work = Callable[[str, Tell], dict[str, Any]]
+Work = Callable[[str, Tell], Any]
 
 OUTPUT_KEPT = 8_000  # bytes of what a file printed that are kept: the end, where the cause usually is
 PAUSE = 0.02  # seconds between two looks, where the system cannot tell of a process's end
@@ -79,7 +79,7 @@ def in_processes(paths: Sequence[str], work: Work, limits: Limits) -> Iterator[d
     Args:
         paths: What to work on.
         work: Called in the forked process with the path and a function that tells of something at once, so that it is
-            known even if the process ends; returns a JSON document.
+            known even if the process ends; returns what JSON can hold.
         limits: What each and all of them may use.
 
     Returns:

@@ -6,6 +6,7 @@ all before it, no other trace than its DAGs: no error, no warning, no output, no
 first that leaves one ends the process, and is done again in a process of its own.
 """
 
+import json
 import os
 import sys
 import threading
@@ -32,6 +33,8 @@ SHARES = 2  # shared processes for each that runs at a time, at least, so that a
 def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits) -> Iterator[dict[str, Any]]:
     """The result of every file, as `in_processes` gives it; they come as they are ready.
 
+    What was found in a file is JSON as text: it goes through two processes that need not look into it.
+
     Args:
         paths: The files.
         begin: Called in each process; gives the function that imports a file and describes what is in it: a document
@@ -56,8 +59,8 @@ def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits
         waiting = not_reached
         most = min(most, 2 * believed // len(groups))  # the more files leave traces, the fewer come through together
 
-    def by_itself(path: str, tell: Tell) -> dict[str, Any]:
-        return begin(tell)(Path(path))
+    def by_itself(path: str, tell: Tell) -> str:
+        return json.dumps(begin(tell)(Path(path)))
 
     yield from in_processes([*alone, *waiting], by_itself, replace(limits, budget=end - monotonic()))
 
@@ -106,7 +109,7 @@ def _inspect_together(
 ) -> dict[str, Any]:
     """Import the plain ones of a group's files one after the other, until one leaves a trace.
 
-    Tells, in the files' order, `inspected` (None: it is not plain) and `seconds`.
+    Tells, in the files' order, `inspected` (JSON; None: the file is not plain) and `seconds`.
     """
     accesses: list[dict[str, Any]] = []
 
@@ -125,7 +128,7 @@ def _inspect_together(
         result = inspect(Path(path))
         if accesses or result["error"] or result["warned"] or _state() != before:
             break
-        tell({"inspected": result, "seconds": round(monotonic() - started, 3)})
+        tell({"inspected": json.dumps(result), "seconds": round(monotonic() - started, 3)})
         _forget(set(sys.modules) - known, dag_folder)
     return {}
 
