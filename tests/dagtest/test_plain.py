@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.dagtest.worker.modules import module_folders
 from pipeline.dagtest.worker.plain import is_plain
 
 PLAIN = {
@@ -126,3 +127,9 @@ def test_of_modules_that_import_each_other_none_is_plain_if_one_is_not(tmp_path:
     (tmp_path / "b.py").write_text("import a")
     (tmp_path / "c.py").write_text("import os\nos.environ['A'] = 'b'")
     assert [is_plain(tmp_path / f"{name}.py", (tmp_path,)) for name in "abc"] == [False] * 3
+
+
+@pytest.mark.parametrize("name", ["fargate.py", "orders_daily.py", "orders_report.py", "orders_backfill.py"])
+def test_the_projects_own_dags_and_the_helper_of_all_of_them_are_plain(name: str) -> None:
+    dags = Path(__file__).parents[2] / "dags"
+    assert is_plain(dags / name, module_folders(dags))

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # in Airflow's environment, too
+import pytest
 
 from pipeline import settings
 from pipeline.dagtest.airflow_environment import ensure
 from pipeline.dagtest.facts import DagFile
 from pipeline.dagtest.testing import run_test
+from pipeline.dagtest.worker import speed
 from pipeline.dagtest.worker.sharing import WORTH_SHARING
 from tests.dagtest.projects import AIRFLOW, ROOT, make_project
 
@@ -69,3 +74,48 @@ def test_a_file_among_many_has_the_result_that_it_has_by_itself(tmp_path: Path) 
     assert failing["dags/dag5.py"] == ["t0", "t1"]
     assert failing["dags/dag6.py"] == ["t0"]
     assert failing["dags/dag3.py"] == ["t1"]
+
+
+def own_checker() -> Any:
+    """A team's, which knows one format more."""
+    checker = jsonschema.FormatChecker()
+    checker.checks("even")(lambda value: value % 2 == 0)
+    return checker
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "schema"),
+    [
+        (1, True, {"type": "integer"}),
+        (1, 1.5, {"type": "integer"}),
+        ([1], (1,), {"type": "array"}),
+        ("2026-01-02", "2026-13-02", {"format": "date"}),
+        (3, "3", {"enum": [3]}),
+    ],
+)
+def test_a_value_that_was_good_once_makes_no_other_one_good(
+    monkeypatch: pytest.MonkeyPatch, good: Any, bad: Any, schema: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(jsonschema, "validate", jsonschema.validate)  # put back afterwards
+    speed._check_values_once()
+    for _ in range(2):
+        jsonschema.validate(good, schema, format_checker=jsonschema.FormatChecker())
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(bad, schema, format_checker=jsonschema.FormatChecker())
+
+
+def test_what_is_good_for_one_checker_is_not_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonschema, "validate", jsonschema.validate)  # put back afterwards
+    speed._check_values_once()
+    jsonschema.validate(3, {"format": "even"}, format_checker=jsonschema.FormatChecker())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(3, {"format": "even"}, format_checker=own_checker())
+
+
+def test_a_value_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(jsonschema, "validate", lambda instance, *_, **__: asked.append(instance))
+    speed._check_values_once()
+    for value in (1, "a", None, 1, "a", None, [1], [1]):
+        jsonschema.validate(value, {}, format_checker=jsonschema.FormatChecker())
+    assert asked == [1, "a", None, [1], [1]]

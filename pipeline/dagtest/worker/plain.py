@@ -19,16 +19,19 @@ LIBRARIES = frozenset({"boto3", "botocore", "jinja2", "numpy", "pandas", "pendul
 DAG_PARTS = (
     *("airflow.assets", "airflow.datasets", "airflow.decorators", "airflow.exceptions", "airflow.models"),
     *("airflow.operators", "airflow.providers", "airflow.sdk", "airflow.sensors", "airflow.timetables"),
-    *("airflow.utils.edgemodifier", "airflow.utils.task_group", "airflow.utils.trigger_rule"),
+    *("airflow.triggers", "airflow.utils.edgemodifier", "airflow.utils.task_group", "airflow.utils.trigger_rule"),
 )
-# Modules of Python with functions that change the process, and what of them only reads.
+# Modules of Python with functions that change the process, and what of them does not.
 REACHING = frozenset(
     {"asyncio", "atexit", "builtins", "codecs", "concurrent", "contextvars", "ctypes", "decimal", "faulthandler", "gc"}
     | {"importlib", "inspect", "linecache", "locale", "logging", "mimetypes", "multiprocessing", "os", "pkgutil"}
     | {"random", "resource", "runpy", "signal", "site", "socket", "sqlite3", "subprocess", "sys", "sysconfig"}
     | {"threading", "tracemalloc", "unittest", "warnings"}
 )
-READING = ("logging.getLogger", "os.environ.get", "os.getenv", "os.path", "os.sep", "sys.platform", "sys.version_info")
+HARMLESS = (
+    *("asyncio.sleep", "logging.getLogger", "os.environ.get", "os.getenv", "os.path", "os.sep", "sys.platform"),
+    "sys.version_info",
+)
 ASKING = frozenset({"BaseHook", "Variable"})  # of Airflow's: an access, which is told of a file by itself
 # Functions that can change anything by its name, or print, and attributes that lead from an object to what others use.
 BY_NAME = frozenset(
@@ -230,7 +233,7 @@ def _only_reads(meant: str) -> bool:
     root, *parts = meant.split(".")
     if root == "airflow":
         return ASKING.isdisjoint(parts)
-    return root not in REACHING or any(f"{meant}.".startswith(f"{name}.") for name in READING)
+    return root not in REACHING or any(f"{meant}.".startswith(f"{name}.") for name in HARMLESS)
 
 
 def _root(node: ast.expr) -> str:

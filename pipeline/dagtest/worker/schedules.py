@@ -5,7 +5,8 @@ from typing import Any
 
 from airflow.timetables.base import DataInterval, TimeRestriction
 
-RUNS = 2  # the first, and one that follows another
+RUNS = 2  # the first, and one that follows another: a team's own timetable may fail at either
+AIRFLOWS = "airflow.timetables."  # its own timetables compute each run in the same way
 AT_ONCE = timedelta(minutes=5)  # a start date nearer to now than this is made of now
 
 
@@ -50,7 +51,7 @@ def _runs(timetable: Any, restriction: TimeRestriction) -> int:
     last: DataInterval | None = None
     info: Any = None
     count = 0
-    for _ in range(RUNS):
+    for _ in range(1 if type(timetable).__module__.startswith(AIRFLOWS) else RUNS):
         if hasattr(timetable, "next_dagrun_info_v2"):
             info = timetable.next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction)
         else:

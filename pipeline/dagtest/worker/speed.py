@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+SCALARS = frozenset({type(None), bool, int, float, str})  # of which the text in JSON tells the type, too
+
 
 def compile_once(dags: str, shared: Iterable[Path]) -> None:
     """Keep bytecode of the modules that many files import, tied to their content; of DAG files, none.
@@ -43,6 +45,7 @@ def compile_once(dags: str, shared: Iterable[Path]) -> None:
 def ask_once() -> None:
     """Answer from memory what is asked for every parameter of every task, for every text and for every schedule."""
     _check_schemas_once()
+    _check_values_once()
     _read_settings_once()
     _read_crons_once()
     _read_language_once()
@@ -66,6 +69,26 @@ def _check_schemas_once() -> None:
             good.add(key)
 
     Validator.check_schema = classmethod(check_once)
+
+
+def _check_values_once() -> None:
+    """Airflow compares the parameters of every task with those of its DAG, and checks both values for that."""
+    package: Any = importlib.import_module("jsonschema")
+    validate, usual = package.validate, package.FormatChecker
+    good: set[tuple[str, str]] = set()
+
+    def validate_once(instance: Any, schema: Any, *more: Any, format_checker: Any = None, **named: Any) -> None:
+        key = None
+        is_usual = type(format_checker) is usual and format_checker.checkers == usual.checkers
+        if type(instance) in SCALARS and is_usual and not more and not named:
+            with suppress(TypeError, ValueError):
+                key = json.dumps(schema), json.dumps(instance)
+        if key not in good:
+            validate(instance, schema, *more, format_checker=format_checker, **named)
+            if key is not None:
+                good.add(key)
+
+    package.validate = validate_once
 
 
 def _read_settings_once() -> None:
