@@ -64,24 +64,26 @@ def run_test(
         relative = str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
         return f"{relative}:{line}" if colon and line.isdigit() else relative
 
-    with ThreadPoolExecutor(1) as beside:
+    def told(path: str) -> DagFile:
+        return dag_file(results.documents[path], shown, demands.seconds, MEMORY, is_kept=path in known)
+
+    with ThreadPoolExecutor(2) as beside:
         wanted = any(used[name] != "off" for name in ABOUT_OLD_NAMES)
         found = beside.submit(old_names, environment, wanted_paths, shown) if wanted else None
         results = Results.load(importing)
-        known = () if again else results.valid()
+        known = frozenset(() if again else results.valid())
         listed = results.listed(wanted_paths)
-        if listed is not None and set(listed) <= set(known):
+        if listed is not None and known.issuperset(listed):
             imported = Imported(listed, ())
+            kept = {path: told(path) for path in listed}
         else:
-            imported = import_files(importing, wanted_paths, known)
+            importing_now = beside.submit(import_files, importing, wanted_paths, sorted(known))
+            kept = {path: told(path) for path in known}  # while Airflow is imported
+            imported = importing_now.result()
             results.take(wanted_paths, imported.files, imported.documents)
             results.save()
         names = found.result() if found else {}
-    files = tuple(
-        dag_file(document, shown, demands.seconds, MEMORY, is_kept=path in known)
-        for path in imported.files
-        if (document := results.documents.get(path))
-    )
+    files = tuple(kept.get(path) or told(path) for path in imported.files if path in results.documents)
     containers, bases = tasks_and_bases(root / "containers")
     known_project = Project(environment.version, containers, bases, demands, old_names=names)
     return Outcome(files, judge(files, known_project))

@@ -1,5 +1,6 @@
 """What is remembered from one file to the next, and what is read ahead, changes no result."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline.dagtest.facts import DagFile
 from pipeline.dagtest.testing import run_test
 from pipeline.dagtest.worker import speed
 from pipeline.dagtest.worker.sharing import WORTH_SHARING
+from pipeline.process import run as run_command
 from tests.dagtest.projects import AIRFLOW, ROOT, make_project
 
 HEAD = """from airflow.sdk import DAG, Param
@@ -74,6 +76,50 @@ def test_a_file_among_many_has_the_result_that_it_has_by_itself(tmp_path: Path) 
     assert failing["dags/dag5.py"] == ["t0", "t1"]
     assert failing["dags/dag6.py"] == ["t0"]
     assert failing["dags/dag3.py"] == ["t1"]
+
+
+STORED = """
+import json, sys
+from pathlib import Path
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
+from pipeline.dagtest.worker import speed
+
+folder = Path(sys.argv[1])
+
+def document(dag):
+    try:
+        return DagSerialization.to_dict(dag)
+    except Exception as error:
+        return repr(error)
+
+def stored():
+    found = {}
+    for file in sorted(folder.rglob("*.py")):
+        for dag in DagBag(str(file), load_op_links=False, bundle_path=folder, bundle_name="dags").dags.values():
+            params = {task.task_id: task.params.dump() for task in dag.tasks}
+            upstream = {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
+            found[dag.dag_id] = json.dumps([document(dag), params, upstream], sort_keys=True)
+    return found
+
+once, again = stored(), stored()
+speed.ask_once()
+now = stored()
+steady = [name for name in once if once[name] == again[name]]
+others = [name for name in steady if now[name] != once[name]]
+print(json.dumps({"dags": len(once), "steady": len(steady), "others": others}))
+"""
+
+
+def test_airflow_stores_its_own_examples_as_it_does_without_our_help(tmp_path: Path) -> None:
+    environment = ensure(ROOT, AIRFLOW)
+    (packages,) = environment.folder.glob("lib/python*/site-packages/airflow")
+    variables = {**environment.variables(tmp_path, "eu-west-1"), "PYTHONPATH": str(ROOT)}
+    command = [*environment.alone(variables), str(environment.python), "-c", STORED, str(packages / "example_dags")]
+    found = json.loads(run_command(command).splitlines()[-1])
+    assert found["dags"] > 40
+    assert found["steady"] > 0.9 * found["dags"]
+    assert found["others"] == []
 
 
 def own_checker() -> Any:

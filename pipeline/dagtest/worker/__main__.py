@@ -15,6 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[3])
 from pipeline.dagtest.worker import modules, plain  # noqa: E402 - found by the path above
 from pipeline.dagtest.worker.ahead import read_ahead  # noqa: E402 - as above
 from pipeline.dagtest.worker.isolation import Limits, Tell  # noqa: E402 - as above
+from pipeline.dagtest.worker.later import imported_later  # noqa: E402 - as above
 from pipeline.dagtest.worker.source import SourceLines  # noqa: E402 - as above
 
 
@@ -31,7 +32,8 @@ def main() -> None:
         modules.demanded(file)
         SourceLines.of(file)
 
-    with read_ahead(job["paths"], set(job["known"]), look_at, current.parent, job["memory"]):
+    reading = read_ahead(job["paths"], set(job["known"]), look_at, current.parent, job["memory"])
+    with reading, imported_later("libcst", "CSTTransformer"):
         from pipeline.dagtest.worker import inspection, sharing  # noqa: PLC0415 - imports Airflow, for a second
     folder = inspection.Folder(dags, current, home, project, job["deny"])
     listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pipeline.dagtest.worker import modules, speed
+from pipeline.dagtest.worker import bytecode, modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.isolation import Tell
 from pipeline.dagtest.worker.plain import LIBRARIES
@@ -102,7 +102,7 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
     importlib.util.find_spec("_nothing_")  # every finder reads its folder now: no DAG file is to be seen doing it
     shared = set(known) - {Path(file) for file in files}
     _shared_modules.update((path, modules.missing(path)) for path in shared)
-    speed.compile_once(str(folder.dags), shared)
+    bytecode.compile_once(str(folder.dags), shared)
     forget_trees()  # what is here is copied, page by page, for every process that is forked
 
 

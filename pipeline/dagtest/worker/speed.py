@@ -3,53 +3,27 @@
 import copy
 import dataclasses
 import importlib
-import importlib.machinery
-import importlib.util
 import json
 import marshal
-import py_compile
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 SCALARS = frozenset({type(None), bool, int, float, str})  # of which the text in JSON tells the type, too
 
 
-def compile_once(dags: str, shared: Iterable[Path]) -> None:
-    """Keep bytecode of the modules that many files import, tied to their content; of DAG files, none.
-
-    Python ties bytecode to a file by second and size, which is good enough for packages, not for files being edited.
-    For the DAG folder only bytecode that holds the digest of its source is read, and only we write it.
-    """
-    good = set()
-    for path in shared:
-        with suppress(py_compile.PyCompileError, OSError):
-            py_compile.compile(str(path), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
-            good.add(str(path))
-    loader: Any = importlib.machinery.SourceFileLoader
-    write, stats = loader._cache_bytecode, loader.path_stats  # noqa: SLF001 - the only place where bytecode is written
-
-    def write_of_packages(self: Any, source: str, *more: Any) -> None:
-        if not source.startswith(dags):
-            write(self, source, *more)
-
-    def stats_of_known(self: Any, path: str) -> Any:
-        if path.startswith(dags) and path not in good:
-            raise OSError("no bytecode for it")
-        return stats(self, path)
-
-    loader._cache_bytecode, loader.path_stats = write_of_packages, stats_of_known  # noqa: SLF001 - as above
-
-
 def ask_once() -> None:
-    """Answer from memory what is asked for every parameter of every task, for every text and for every schedule."""
+    """Answer from memory, or at a glance, what is asked for every field of a task, every text and every schedule."""
     _check_schemas_once()
     _check_values_once()
     _read_settings_once()
     _read_crons_once()
     _read_language_once()
     _compile_dataclasses_once()
+    _copy_parameters_at_a_glance()
+    _search_no_scalars_for_tasks()
+    _store_scalars_as_they_are()
+    _leave_out_fields_once()
 
 
 def _check_schemas_once() -> None:
@@ -160,3 +134,88 @@ def _compile_dataclasses_once() -> None:
         exec(known[text], *spaces)  # noqa: S102 - instead of the one that Python's own module would do
 
     dataclasses.exec = exec_once  # type: ignore[attr-defined]  # found before the built-in one
+
+
+def _copy_parameters_at_a_glance() -> None:
+    """Airflow copies the parameters of a DAG for each class of each task's operator; most are JSON and nothing else."""
+    param: Any = _found("airflow.sdk.definitions.param", "Param")
+    if param is None or hasattr(param, "__deepcopy__"):
+        return
+
+    def copied(value: Any, memo: dict[int, Any]) -> Any:
+        new = param.__new__(param)
+        vars(new).update((name, _copy_of(each, memo)) for name, each in vars(value).items())
+        return new
+
+    copy._deepcopy_dispatch[param] = copied  # type: ignore[attr-defined]  # noqa: SLF001 - of this very class only
+
+
+def _copy_of(value: Any, memo: dict[int, Any]) -> Any:
+    if type(value) in SCALARS:
+        return value
+    with suppress(ValueError):  # it holds what is no JSON
+        return marshal.loads(marshal.dumps(value))  # noqa: S302 - written a moment ago
+    return copy.deepcopy(value, memo)
+
+
+def _search_no_scalars_for_tasks() -> None:
+    """Every argument of a task is searched for results of other tasks."""
+    xcom: Any = _found("airflow.sdk.definitions.xcom_arg", "XComArg")
+    search = getattr(xcom, "apply_upstream_relationship", None)
+    if search is None:
+        return
+
+    def search_unless_scalar(task: Any, value: Any) -> None:
+        if type(value) not in SCALARS:
+            search(task, value)
+
+    xcom.apply_upstream_relationship = staticmethod(search_unless_scalar)
+
+
+def _store_scalars_as_they_are() -> None:
+    """Most of what is stored of a DAG is text and numbers, which Airflow asks twenty questions before it keeps them."""
+    storing: Any = _found("airflow.serialization.serialized_objects", "BaseSerialization")
+    serialize = _method(storing, "serialize")
+    if serialize is None:
+        return
+
+    def serialize_unless_scalar(cls: Any, /, var: Any, **named: Any) -> Any:
+        kind = type(var)
+        if kind in SCALARS and kind is not float:  # there are floats that are no JSON
+            return var
+        return serialize(cls, var, **named)
+
+    storing.serialize = classmethod(serialize_unless_scalar)
+
+
+def _leave_out_fields_once() -> None:
+    """Of the seventy fields of a task, Airflow leaves out those with usual values, whose task it does not look at."""
+    storing: Any = _found("airflow.serialization.serialized_objects", "OperatorSerialization")
+    is_excluded = _method(storing, "_is_excluded")
+    if is_excluded is None or not hasattr(storing, "generate_client_defaults"):
+        return
+    known: dict[tuple[Any, ...], bool] = {}
+
+    def is_excluded_once(cls: Any, /, value: Any, name: str, task: Any) -> bool:
+        kind = type(value)
+        if kind not in SCALARS or name.endswith("_date") or name in cls.generate_client_defaults():
+            return bool(is_excluded(cls, value, name, task))  # the task, or its DAG, has a say in it
+        key = (name, kind, value)
+        if key not in known:
+            known[key] = is_excluded(cls, value, name, task)
+        return known[key]
+
+    storing._is_excluded = classmethod(is_excluded_once)  # noqa: SLF001 - it is what takes long
+
+
+def _found(module: str, name: str) -> Any:
+    """A name of Airflow's; None in a version that has it elsewhere, or no more."""
+    with suppress(ImportError):
+        return getattr(importlib.import_module(module), name, None)
+    return None
+
+
+def _method(owner: Any, name: str) -> Callable[..., Any] | None:
+    """The function of a class method; None where there is none."""
+    found: Callable[..., Any] | None = getattr(vars(owner).get(name), "__func__", None) if owner is not None else None
+    return found

@@ -1,7 +1,7 @@
 """Render a DAG's templates with a sample data interval: a misspelt name shows now, not at night."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -149,15 +149,14 @@ def _texts(task: Any) -> Iterator[tuple[str, str]]:
             yield field, text
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: Any) -> Sequence[str]:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _strings(item)
+        return (value,)
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _strings(item)]
+    if isinstance(value, list | tuple | set):
+        return [text for item in value for text in _strings(item)]
+    return ()
 
 
 def _context(dag: Any) -> dict[str, Any]:
