@@ -7,6 +7,7 @@ the first, so that a DAG that imports it fails as it would on MWAA.
 
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from pipeline.process import CommandError, run
 
 LOCKS = Path(__file__).with_name("locks")
 FOLDER = ".airflow"
-FORMAT = "3"  # of what is installed; a change makes every environment anew
+FORMAT = "4"  # of what is installed; a change makes every environment anew
 COMPLETE = "complete"
 DOWNLOADS = 600.0  # seconds that an installation may take
 
@@ -33,10 +34,12 @@ class AirflowEnvironment:
     Attributes:
         folder: Where it is; its name tells what is in it.
         version: Airflow's.
+        home: AIRFLOW_HOME, and the current folder: as on MWAA, the project's DAG folder is `dags` in it.
     """
 
     folder: Path
     version: str
+    home: Path
 
     @property
     def python(self) -> Path:
@@ -54,14 +57,15 @@ class AirflowEnvironment:
         return self.folder / "tests" / "bin" / "ruff"
 
     @property
-    def home(self) -> Path:
-        """AIRFLOW_HOME."""
-        return self.folder / "home"
+    def database(self) -> str:
+        """Airflow's own, as SQLAlchemy names it. Before Airflow 3 some DAGs look into it when they are made."""
+        return f"sqlite:///{self.folder / 'airflow.db'}"
 
     def variables(self, dag_folder: Path, region: str) -> Mapping[str, str]:
         """What a process in it needs: a home of its own, MWAA's settings, and no bytecode beside the DAGs."""
         return {
             "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(dag_folder / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -128,7 +132,7 @@ def ensure(project: Path, version: str, *, with_requirements: bool = True) -> Ai
     requirements = project / "dags" / "requirements.txt"
     asked = requirements.read_bytes() if with_requirements and requirements.is_file() else b""
     key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
-    environment = AirflowEnvironment((project / FOLDER / key).resolve(), version)
+    environment = AirflowEnvironment((project / FOLDER / key).resolve(), version, _home(project, key))
     if not (environment.folder / COMPLETE).is_file():
         with _alone(project / FOLDER, key):
             if not (environment.folder / COMPLETE).is_file():
@@ -158,6 +162,18 @@ def _python_of(project: Path, version: str) -> str:
     return found
 
 
+def _home(project: Path, key: str) -> Path:
+    """The home of an environment in a project. Two that make it at the same time make the same."""
+    home = (project / FOLDER / "home" / key).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    link, dags = home / "dags", (project / "dags").resolve()
+    if not link.is_symlink() or link.readlink() != dags:
+        new = home / f"dags.{os.getpid()}"
+        new.symlink_to(dags)
+        new.replace(link)
+    return home
+
+
 @contextmanager
 def _alone(folder: Path, key: str) -> Iterator[None]:
     """One process at a time makes an environment; the others wait for it."""
@@ -178,7 +194,7 @@ def _create(environment: AirflowEnvironment, project: Path, python: str, require
         _create_tests(environment, uv)
         if version.startswith("2."):  # some of its DAGs ask the database when they are made
             command = [str(environment.folder / "bin" / "airflow"), "db", "migrate"]
-            run([*environment.alone({"AIRFLOW_HOME": str(environment.home)}), *command], timeout=DOWNLOADS)
+            run([*environment.alone(environment.variables(project / "dags", "")), *command], timeout=DOWNLOADS)
     if requirements and has_requirements(requirements.read_text(encoding="utf-8", errors="replace")):
         constraints = constraints_for(project, version, lock)
         with step("install dags/requirements.txt as MWAA does"):

@@ -1,5 +1,6 @@
 """What the worker tells about a DAG file, as typed values."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -233,11 +234,8 @@ def _failure(document: Mapping[str, Any], events: Sequence[Event], limit: float,
 
 def _last_line(printed: str, path: str) -> int | None:
     """The innermost line of the file in the stack that it printed when asked where it is."""
-    for line in printed.splitlines():
-        head, _, tail = line.strip().partition(f'File "{path}", line ')
-        if not head and tail:
-            return int(tail.split()[0])
-    return None
+    found = re.search(rf'^\s*File "{re.escape(path)}", line (\d+)', printed, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _dag(document: Mapping[str, Any]) -> Dag:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
+from pipeline.errors import PipelineError
 from pipeline.process import run
 
 WORKER = Path(__file__).with_name("worker")
 MEMORY = 2 << 30  # bytes a file may take: an mw1.small scheduler has 2 GB for all of them
+# Of every result; `worker/inspection.py` says what they are.
+RESULT = frozenset({"error", "denied", "dags", "cycles", "warned", "deprecations", "missing", "own", "read", "listed"})
 STARTING = 120.0  # seconds that Airflow may take to be imported, on top of the budget for the files
 
 
@@ -68,14 +71,12 @@ def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[st
         known: Files whose result is known, and that are not imported again.
     """
     with tempfile.TemporaryDirectory(prefix="dags-") as folder:
-        # As on MWAA, the DAG folder is `dags` in the current folder, and nothing else is there.
-        Path(folder, "airflow").mkdir()
-        Path(folder, "airflow", "dags").symlink_to(importing.dag_folder)
         job = {
             "dag_folder": str(importing.dag_folder),
             "project": str(importing.project),
-            "current": str(Path(folder, "airflow")),
-            "home": str(importing.environment.folder.resolve()),
+            "home": str(importing.environment.home),
+            "environment": str(importing.environment.folder),
+            "scratch": folder,
             "paths": [str(path.resolve()) for path in paths],
             "known": list(known),
             "deny": dict(importing.deny),
@@ -94,11 +95,29 @@ def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[st
             cwd=Path(folder),
             timeout=importing.budget + STARTING,
         )
-    first, *documents = (json.loads(line) for line in answer.splitlines())
-    for document in documents:
-        if "result" in document:
-            document["result"] = json.loads(document["result"])
-    return Imported(tuple(first["files"]), tuple(documents))
+    first, *documents = answer.splitlines()
+    listed = json.loads(first)
+    if "refused" in listed:
+        raise PipelineError(
+            f"Airflow cannot list the DAG files: {listed['refused']}",
+            where=", ".join(map(str, paths)),
+            mend="Remove the link, or name it in .airflowignore; a bucket has no links, so MWAA will not see it.",
+        )
+    return Imported(tuple(listed["files"]), tuple(map(_document, documents)))
+
+
+def _document(line: str) -> Mapping[str, Any]:
+    """What the worker told of a file. A file can write into the pipe that its result comes through."""
+    document: dict[str, Any] = json.loads(line)
+    if "result" not in document:
+        return document
+    try:
+        result = json.loads(document.pop("result"))
+        if set(result) >= RESULT:
+            return {**document, "result": result}
+    except (TypeError, ValueError):
+        pass
+    return {**document, "outcome": "ended", "how": "told of itself what our own code does not tell"}
 
 
 def processors() -> int:

@@ -10,8 +10,9 @@ the file and every file of the team's it read   their digests, listed by the pro
 folders whose names it read                     the names
 modules it looked for in vain                   they are still not there
 
-Rules are judged anew each time. What did more than read files (network, variables, processes, ...), failed to end or
-changed while it was imported is never kept.
+Rules are judged anew each time. What did more than read files (network, variables, processes, ...), changed where
+modules are found, imported libraries that may read files unseen, failed to end or changed while it was imported is
+never kept.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from typing import Any, Final
 from pipeline.dagtest.airflow_environment import FOLDER
 from pipeline.dagtest.importing import MEMORY, WORKER, Importing
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 NOT_READ: Final = frozenset({"__pycache__", ".git"})
 
 Document = Mapping[str, Any]
@@ -111,8 +112,9 @@ class Results:
 
     def listed(self, paths: Sequence[Path]) -> tuple[str, ...] | None:
         """The DAG files in the paths, if nothing at all has changed since Airflow listed them."""
+        seen = all(path.resolve().is_relative_to(self.dag_folder) for path in paths)
         same = self.listing.get("snapshot") == self.before.all and self.listing.get("paths") == _names(paths)
-        return tuple(self.listing["files"]) if same else None
+        return tuple(self.listing["files"]) if seen and same else None
 
     def take(self, paths: Sequence[Path], files: Sequence[str], documents: Iterable[Document]) -> None:
         """Results of this run."""
@@ -142,7 +144,7 @@ class Results:
             return None
         result = document["result"]
         inputs = {file, *result["own"], *result["read"]}
-        if not all(name.startswith(f"{self.dag_folder}/") for name in inputs):
+        if result["foreign"] or not all(name.startswith(f"{self.dag_folder}/") for name in inputs):
             return None
         digests = {name: self.before.digests.get(name) for name in sorted(inputs)}
         if any(after.digests.get(name) != digest for name, digest in digests.items()):
@@ -165,8 +167,12 @@ class Results:
 
 
 def _files(folder: Path) -> Iterable[str]:
+    above: dict[str, frozenset[str]] = {}  # folder → the real paths of all folders on the way to it
     for root, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if name not in NOT_READ)
+        way = above.pop(root, frozenset({os.path.realpath(root)}))
+        kept = {name: os.path.realpath(f"{root}/{name}") for name in sorted(folders) if name not in NOT_READ}
+        folders[:] = [name for name, real in kept.items() if real not in way]  # links that lead in a circle
+        above |= {f"{root}/{name}": way | {kept[name]} for name in folders}
         yield from (path for name in names if Path(path := f"{root}/{name}").is_file())
 
 

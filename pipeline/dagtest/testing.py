@@ -72,7 +72,7 @@ def run_test(
         found = beside.submit(old_names, environment, wanted_paths, shown) if wanted else None
         results = Results.load(importing)
         known = frozenset(() if again else results.valid())
-        listed = results.listed(wanted_paths)
+        listed = None if again else results.listed(wanted_paths)
         if listed is not None and known.issuperset(listed):
             imported = Imported(listed, ())
             kept = {path: told(path) for path in listed}

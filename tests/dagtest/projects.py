@@ -37,6 +37,7 @@ class Run:
 def make_project(folder: Path, files: Mapping[str, str | bytes], airflow: str = AIRFLOW, **dag_tests: Any) -> Path:
     """A project with these files in its DAG folder, two containers and these settings of `dag_tests`."""
     ensure(ROOT, airflow)
+    folder.mkdir(exist_ok=True)
     settings = json.loads((ROOT / "cdk.json").read_text())
     settings["context"]["pipeline"]["dag_tests"] = dag_tests
     settings["context"]["pipeline"]["airflow"]["version"] = airflow
@@ -49,10 +50,10 @@ def make_project(folder: Path, files: Mapping[str, str | bytes], airflow: str = 
     for name in ("ingest", "transform"):
         (folder / "containers" / name).mkdir(parents=True)
         (folder / "containers" / name / "Dockerfile").touch()
-    # Links to each environment, not to their folder: what is kept of earlier runs is each project's own.
+    # Links to each environment, not to their folder: homes and what is kept of earlier runs are each project's own.
     (folder / FOLDER).mkdir()
     for entry in (ROOT / FOLDER).iterdir():
-        if entry.name != "results":
+        if entry.name not in ("results", "home"):
             (folder / FOLDER / entry.name).symlink_to(entry)
     write(folder, files)
     return folder

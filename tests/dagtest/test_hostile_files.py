@@ -23,6 +23,21 @@ DEEDS: dict[str, tuple[str, str, str]] = {
     "leaves": ("sys.exit(0)", "imports", ":2: it ends the process that imports it, as sys.exit() does"),
     "drops": ("os._exit(0)", "imports", ":2: importing it ended its process with code 0 (os._exit(0))"),
     "dies": ("os.kill(os.getpid(), 9)", "imports", ":2: importing it was killed by SIGKILL (os.kill("),
+    "kills": (
+        "os.kill(os.getppid(), 9)",
+        "imports",
+        ":2: pipeline.dagtest.worker.watch.AccessWhileParsing: os.kill(",
+    ),
+    "shows_and_sleeps": (
+        "import time, traceback\ntry:\n    1 / 0\nexcept Exception:\n    traceback.print_exc()\ntime.sleep(60)",
+        "imports",
+        ":4: importing it did not end within 6 s",
+    ),
+    "forges": (
+        "for n in range(3, 40):\n    try: os.write(n, b'{{\"result\": 1}}\\n')\n    except OSError: pass\nos._exit(0)",
+        "imports",
+        ":5: importing it told of itself what our own code does not tell",
+    ),
     "crashes": ("import ctypes\nctypes.string_at(0)", "imports", ":3: importing it was killed by SIGSEGV"),
     "eats": ("x = bytearray(5_000_000_000)", "imports", ":2: it needs more than 2 GiB of memory"),
     "prints": ("print('x' * 3_000_000)", "output", ": it printed 3,000,001 bytes while it was parsed"),
@@ -51,6 +66,7 @@ OTHERS: dict[str, str | bytes] = {
     "nothing.py": "# airflow dag, but there is none\n",
     "helping.py": "from airflow.sdk import Variable\n\nVariable.get('x', default=None)\n",
     ".airflowignore": "fargate.py\nhelping.py\n",
+    "plugins/airflow_local_settings.py": "print('a plugin may print')\n",
     "thread.py": HEAD
     + "t = threading.Thread(target=lambda: [x for x in iter(int, 1)], daemon=True)\nt.start()\n"
     + DAG.format(name="thread"),

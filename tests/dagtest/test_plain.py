@@ -51,6 +51,16 @@ PLAIN = {
                 super().__init__()
     """,
     "the team's module, which is imported anew for each": "import helper\nhelper.add()",
+    "what a library makes, and what of it cannot be changed": """
+        import json
+        from datetime import datetime, timedelta, timezone
+        from airflow.providers.standard.operators.python import PythonOperator
+        def make(name, start, zone): ...
+        make("a", datetime(2026, 1, 1), timezone.utc)
+        DELAYS = [timedelta(minutes=1)]
+        PythonOperator(task_id="a", python_callable=json.dumps)
+        assert isinstance(DELAYS[0], (timedelta, datetime))
+    """,
     "a library": "import pandas as pd\nframe = pd.DataFrame()\nframe.columns = ['a']",
 }
 NOT_PLAIN = {
@@ -77,6 +87,13 @@ NOT_PLAIN = {
     "logging": "import logging\nlogging.basicConfig(level=10)",
     "a library's options": "import pandas as pd\npd.set_option('display.width', 9)",
     "a library's default": "import pandas as pd\npd.options.display.width = 9",
+    "a library's class by another name": "import yaml\ndef f(l):\n    l.add_constructor('!a', g)\nf(yaml.SafeLoader)",
+    "a library's class in a list": "import yaml\nfor l in [yaml.SafeLoader]:\n    l.add_constructor('!a', g)",
+    "a library's class in a tuple": "import yaml\nfor l in yaml.SafeLoader, 1:\n    l.add_constructor('!a', g)",
+    "a library's class as a default": "import yaml\ndef f(l=yaml.SafeLoader):\n    l.add_constructor('!a', g)\nf()",
+    "a library's class that is returned": "import yaml\ndef get():\n    return yaml.SafeLoader\nget().add(1)",
+    "a library's class as an attribute": "import yaml\nclass A:\n    pass\nA.l = yaml.SafeLoader\nA.l.add(1)",
+    "a library's class, or another": "import yaml\nl = None or yaml.SafeLoader\nl.add_constructor('!a', g)",
     "a module of the team's that it changes itself": "import helper\nhelper.COUNT = 3",
     "a thread": "from threading import Thread\nThread(target=print).start()",
     "code from a text": "exec('x = 1')",

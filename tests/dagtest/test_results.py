@@ -13,6 +13,7 @@ from pipeline.dagtest.airflow_environment import ensure
 from pipeline.dagtest.importing import Importing
 from pipeline.dagtest.results import Results
 from pipeline.dagtest.testing import run_test
+from pipeline.errors import PipelineError
 from tests.dagtest.projects import AIRFLOW, ROOT, make_project, write
 
 DAG = "from airflow.sdk import DAG\ndag = DAG('{}', description={})\n"
@@ -32,6 +33,15 @@ FILES = {
     "data.json": "{}",
     "tables/a.sql": "",
     ".airflowignore": "fargate.py\nhelper.py\ndeeper.py\nextra.py\npackage/\nnothing_like_it.py\n",
+}
+UNUSUAL = {
+    "resolves.py": "import os\n" + DAG.format("resolves", "open(os.path.abspath('dags/data.json')).read()"),
+    "at_home.py": "import os\n" + DAG.format("home", "open(os.environ['AIRFLOW_HOME'] + '/dags/data.json').read()"),
+    "globs.py": "import glob\n" + DAG.format("globs", "str(glob.glob('dags/tables/*.sql'))"),
+    "walks.py": "from pathlib import Path\n" + DAG.format("walks", "str(list(Path('dags/tables').glob('*.sql')))"),
+    "is_there.py": "import os\n" + DAG.format("is_there", "str(os.path.exists('dags/extra.py'))"),
+    "sizes.py": "import os\n" + DAG.format("sizes", "str(os.stat('dags/data.json').st_size)"),
+    "elsewhere.py": "import sys\nsys.path.insert(0, 'dags/lib')\nimport common\n" + DAG.format("else", "common.X"),
 }
 DAG_FILES = {"alone.py", "helped.py", "deep.py", "tries.py", "reads.py", "looks.py", "asks.py", "broken.py"}
 
@@ -72,6 +82,49 @@ def test_only_what_a_change_can_affect_is_imported_again(project: Path) -> None:
         write(project, changes)
         assert imported(project) == affected, changes
         assert imported(project) == set(), changes
+
+
+def test_a_change_is_seen_whichever_way_it_is_read(tmp_path: Path) -> None:
+    library = {"lib/common.py": "X = '1'\n", ".airflowignore": f"{FILES['.airflowignore']}lib/\ncommon.py\n"}
+    project = make_project(tmp_path, {**FILES, **UNUSUAL, **library})
+    never_kept = {"elsewhere.py"}  # it changes where modules are found
+    imported(project)
+    for changes, affected in (
+        ({"alone.py": FILES["alone.py"] + "# more\n"}, {"alone.py"}),
+        ({"data.json": '{"a": 1}'}, {"reads.py", "resolves.py", "at_home.py", "sizes.py"}),
+        ({"extra.py": "x = 1\n"}, {"tries.py", "is_there.py"}),
+        ({"tables/b.sql": ""}, DAG_FILES | {*UNUSUAL}),
+        ({"common.py": "X = '2'\n"}, set()),
+    ):
+        write(project, changes)
+        assert imported(project) == affected | never_kept, changes
+        assert imported(project) == never_kept, changes
+
+
+def test_a_file_that_reads_outside_the_project_is_never_kept(tmp_path: Path) -> None:
+    (tmp_path / "outside.txt").write_text("1")
+    reading = f"open({str(tmp_path / 'outside.txt')!r}).read()"
+    project = make_project(tmp_path / "project", {**FILES, "far.py": DAG.format("far", reading)})
+    assert imported(project) >= DAG_FILES
+    assert imported(project) == {"far.py"}
+
+
+def test_files_outside_the_dag_folder_are_listed_anew(tmp_path: Path) -> None:
+    project = make_project(tmp_path, FILES)
+    drafts = project / "drafts"
+    drafts.mkdir()
+    configured, environment = settings.load(project), ensure(project, AIRFLOW)
+    assert not run_test(environment, project, configured, [drafts]).files
+    (drafts / "new.py").write_text(DAG.format("new", "'x'"))
+    assert [file.path for file in run_test(environment, project, configured, [drafts]).files] == ["drafts/new.py"]
+
+
+def test_links_in_a_circle_end_in_a_sentence(tmp_path: Path) -> None:
+    project = make_project(tmp_path, FILES)
+    (project / "dags" / "loop").symlink_to(project / "dags")
+    (project / "dags" / "package" / "loop").symlink_to(project / "dags")
+    with pytest.raises(PipelineError, match="cannot list the DAG files"):
+        run_test(ensure(project, AIRFLOW), project, settings.load(project))
 
 
 def test_what_may_affect_anything_lets_all_be_imported_again(project: Path) -> None:
@@ -151,7 +204,7 @@ def test_what_changed_while_it_was_imported_is_not_kept(tmp_path: Path) -> None:
     file = project / "dags" / "a.py"
     importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, {}, 30, 60)
     results = Results.load(importing)
-    result = {"own": [], "read": [str(file)], "listed": [], "absent": []}
+    result = {"own": [], "read": [str(file)], "listed": [], "absent": [], "foreign": False}
     document = {"path": str(file), "outcome": "done", "events": [], "result": result}
     file.write_text("x = 2\n")
     results.take((project / "dags",), (str(file),), [document])

@@ -1,4 +1,4 @@
-"""Take a job, import every DAG file, print what was found."""
+"""Take a job, import every DAG file, tell what was found."""
 
 import gc
 import json
@@ -22,7 +22,8 @@ from pipeline.dagtest.worker.source import SourceLines  # noqa: E402 - as above
 def main() -> None:
     """Run the job that the one argument names; results go to standard output as they come."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    dags, current, home, project = (Path(job[name]) for name in ("dag_folder", "current", "home", "project"))
+    tell = _answers()
+    dags, scratch = Path(job["dag_folder"]), Path(job["scratch"])
     folders = modules.module_folders(dags)
 
     def look_at(file: Path) -> None:
@@ -32,14 +33,19 @@ def main() -> None:
         modules.demanded(file)
         SourceLines.of(file)
 
-    reading = read_ahead(job["paths"], set(job["known"]), look_at, current.parent, job["memory"])
+    reading = read_ahead(job["paths"], set(job["known"]), look_at, scratch, job["memory"])
     with reading, imported_later("libcst", "CSTTransformer"):
         from pipeline.dagtest.worker import inspection, sharing  # noqa: PLC0415 - imports Airflow, for a second
-    folder = inspection.Folder(dags, current, home, project, job["deny"])
-    listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
+    home, environment, project = (Path(job[name]) for name in ("home", "environment", "project"))
+    folder = inspection.Folder(dags, home, environment, scratch, project, job["deny"])
+    try:
+        listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
+    except RuntimeError as error:  # links that lead in a circle
+        tell({"refused": str(error)})
+        return
     # On MWAA the plugins are elsewhere.
     files = [file for file in dict.fromkeys(listed) if not Path(file).is_relative_to(dags / "plugins")]
-    print(json.dumps({"files": files}), flush=True)  # noqa: T201 - the answer's first line
+    tell({"files": files})
     known = set(job["known"])
     wanted = [file for file in files if file not in known]
     inspection.prepare(folder, wanted)
@@ -49,14 +55,27 @@ def main() -> None:
         del sys.modules[name]
     gc.freeze()  # the forks share what is here, and need not write to it to look for garbage
 
-    def begin(tell: Tell) -> sharing.Inspect:
-        return inspection.Inspector(folder, tell).inspect
+    def begin(notice: Tell) -> sharing.Inspect:
+        return inspection.Inspector(folder, notice).inspect
 
     limits = Limits(job["processes"], job["seconds"], job["memory"], job["budget"])
     for result in sharing.results(wanted, begin, dags, limits):
-        print(json.dumps(result), flush=True)  # noqa: T201 - the answer
+        tell(result)
     sys.stdout.flush()
     os._exit(0)  # taking Airflow apart, object by object, would take a tenth of a second
+
+
+def _answers() -> Tell:
+    """Tells over our standard output, which from here on is ours alone: what plugins print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    os.register_at_fork(after_in_child=answers.close)  # empty, and closed once: no DAG file tells for others
+
+    def tell(document: dict[str, object]) -> None:
+        answers.write(f"{json.dumps(document)}\n")
+        answers.flush()
+
+    return tell
 
 
 main()

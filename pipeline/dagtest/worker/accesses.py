@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import os
 import sqlite3.dbapi2
 import sys
 from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ class Accesses:
             if name in sys.modules:
                 self._wrap(sys.modules[name])
         self._protect_airflows_database()
+        self._hear_of_looks()
         sys.meta_path.insert(0, self)
         sys.meta_path.append(_Last(self.absent))  # asked when no other finder knows the module
 
@@ -79,15 +81,29 @@ class Accesses:
 
     def _protect_airflows_database(self) -> None:
         """It is there for every file; none may change what the others find in it."""
-        connect, home = sqlite3.dbapi2.connect, self.watch.home
+        connect, environment = sqlite3.dbapi2.connect, self.watch.environment
 
         def connect_to_read(database: Any, *arguments: Any, **named: Any) -> Any:
             connection = connect(database, *arguments, **named)
-            if str(database).startswith(home):
+            if environment in str(database):
                 connection.execute("PRAGMA query_only = ON")
             return connection
 
         sqlite3.dbapi2.connect = sqlite3.connect = connect_to_read
+
+    def _hear_of_looks(self) -> None:
+        """Python tells of no question whether a file is there. Imports ask the system without this function."""
+        stat = os.stat
+
+        @functools.wraps(stat)
+        def told_stat(path: Any, *arguments: Any, **named: Any) -> os.stat_result:
+            self.watch.looked_at(path)
+            return stat(path, *arguments, **named)
+
+        os.stat = told_stat
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if stat in able:
+                able.add(told_stat)
 
     def _wrap(self, module: ModuleType) -> None:
         for path, kind, words in WRAPPED[module.__name__]:

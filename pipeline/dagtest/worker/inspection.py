@@ -23,7 +23,7 @@ from pipeline.dagtest.worker.schedules import schedule
 from pipeline.dagtest.worker.source import SourceLines, forget_trees
 from pipeline.dagtest.worker.tasks import task_facts
 from pipeline.dagtest.worker.templates import failing_templates
-from pipeline.dagtest.worker.watch import Watch, own_files
+from pipeline.dagtest.worker.watch import Watch, has_foreign_modules, own_files
 
 try:
     from airflow.dag_processing.dagbag import DagBag
@@ -66,15 +66,17 @@ class Folder:
 
     Attributes:
         dags: MWAA's DAG folder.
-        current: The current folder, with the DAG folder in it as `dags`.
-        home: Airflow's own folder, in which files may be written.
+        home: Airflow's own folder and the current one, with the DAG folder in it as `dags`; may be written to.
+        environment: Where Airflow is installed, and its database.
+        scratch: For us.
         project: Must not be changed.
         deny: Kind of access that is prevented → patterns of files, from the project, for which it is not.
     """
 
     dags: Path
-    current: Path
     home: Path
+    environment: Path
+    scratch: Path
     project: Path
     deny: Mapping[str, Sequence[str]]
 
@@ -129,9 +131,9 @@ def _import_if_silent(name: str, attribute: str) -> None:
 
 def _warm_up(folder: Folder) -> None:
     """Take a DAG of ours the whole way, so that what Airflow and jinja make at their first use is made once."""
-    sample = folder.current / "airflow_warm_up.py"
+    sample = folder.scratch / "airflow_warm_up.py"
     sample.write_text(WARM_UP, encoding="utf-8")
-    bag = DagBag(str(sample), load_op_links=False, **_bundle(folder.current))
+    bag = DagBag(str(sample), load_op_links=False, **_bundle(folder.scratch))
     for dag in bag.dags.values():
         _dag(dag, _stored(dag), SourceLines.of(sample))
     sample.unlink()
@@ -164,9 +166,9 @@ class Inspector:
     """
 
     def __init__(self, folder: Folder, tell: Tell) -> None:
-        os.chdir(folder.current)
+        os.chdir(folder.home)
         self._folder = folder
-        self._watch = Watch(str(folder.dags), str(folder.project), str(folder.home), tell)
+        self._watch = Watch(str(folder.dags), str(folder.project), str(folder.home), str(folder.environment), tell)
         self._accesses = Accesses(self._watch)
         self._accesses.install()
         self._watch.install()
@@ -179,10 +181,10 @@ class Inspector:
             `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
             `dags`: see `_dag`; `cycles`: of DAGs that Airflow refused for one; `warned`: a warning was shown;
             `deprecations`: those of Airflow's; `missing`: modules; `own`: the team's modules it imported; `read`,
-            `listed`, `absent`: what its result depends on.
+            `listed`, `absent`: what its result depends on; `foreign`: it may depend on more that we cannot see.
         """
         folder, watch = self._folder, self._watch
-        before = len(sys.modules)
+        before, places = len(sys.modules), list(sys.path)
         watch.turn_to(str(path), folder.denied(path))
         try:
             bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
@@ -197,6 +199,7 @@ class Inspector:
             except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
                 errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
         own = own_files(folder.dags, before)
+        foreign = sys.path != places or has_foreign_modules(before, LIBRARIES)
         with watch.paused():
             source = SourceLines.of(path)
             return {
@@ -211,6 +214,7 @@ class Inspector:
                 "read": sorted(watch.read),
                 "listed": sorted(watch.listed),
                 "absent": sorted(self._accesses.absent),
+                "foreign": foreign,
             }
 
 

@@ -54,6 +54,7 @@ class _StandIn(ModuleType):
                 del sys.modules[self.__name__]
             self._library = importlib.import_module(self.__name__)
             for name, base in self._bases.items():
+                derived: type
                 for derived in base.__subclasses__():
                     theirs = getattr(self._library, name)
                     derived.__bases__ = tuple(theirs if each is base else each for each in derived.__bases__)

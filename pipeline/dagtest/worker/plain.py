@@ -6,8 +6,9 @@ itself, and uses nothing that reaches into the process. Most DAG files are plain
 
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.dagtest.worker.ahead import by_text
 from pipeline.dagtest.worker.modules import files_named
@@ -41,6 +42,25 @@ INNER = frozenset(
     {"__bases__", "__builtins__", "__class__", "__code__", "__defaults__", "__dict__", "__func__", "__globals__"}
     | {"__kwdefaults__", "__mro__", "__self__", "__subclasses__", "__wrapped__", "function"}
 )
+ASKING_ABOUT = frozenset({"isinstance", "issubclass"})
+# What of libraries is handed on a lot, and can be changed by nobody.
+UNCHANGEABLE = frozenset(
+    {f"{owner}.{name}" for owner in ("datetime", "datetime.datetime", "datetime.timezone") for name in ("UTC", "utc")}
+    | {"datetime.timezone.utc", "pendulum.UTC", "datetime.datetime", "datetime.timedelta", "datetime.date"}
+)
+# Where a value gets another name: by a parameter, as a member, as an answer, in a loop.
+HANDED_ON: Mapping[type[ast.AST], Callable[[Any], Iterable[ast.expr | None]]] = {
+    ast.Call: lambda node: [*node.args, *(keyword.value for keyword in node.keywords)],
+    ast.arguments: lambda node: [*node.defaults, *node.kw_defaults],
+    ast.Lambda: lambda node: [node.body],
+    **dict.fromkeys((ast.List, ast.Set), lambda node: node.elts),
+    ast.Dict: lambda node: node.values,
+    **dict.fromkeys((ast.Return, ast.Yield, ast.YieldFrom, ast.Starred), lambda node: [node.value]),
+    **dict.fromkeys((ast.For, ast.AsyncFor, ast.comprehension), lambda node: _members(node.iter)),
+    ast.Assign: lambda node: () if isinstance(node.targets[0], ast.Name) else _members(node.value),
+    ast.IfExp: lambda node: [node.body, node.orelse],
+    ast.BoolOp: lambda node: node.values,
+}
 TASKS = ("airflow.decorators.task", "airflow.sdk.task")  # decorators of functions that a run calls, not a parser
 
 
@@ -90,6 +110,8 @@ def _changes_nothing(file: Path, folders: Sequence[Path]) -> bool:
     if not imports.plain:
         return False
     _follow_aliases(nodes(file), imports.others)
+    if any(_hands_on(node, imports.others) for node in nodes(file)):
+        return False
     uses = _Uses(imports.others, _made(nodes(file)))
     uses.visit(tree)
     return uses.plain
@@ -167,6 +189,23 @@ def _follow_aliases(of_file: Sequence[ast.AST], others: dict[str, str]) -> None:
                 others.update({target.id: meant for target in targets if isinstance(target, ast.Name)})
         if len(others) == before:
             return
+
+
+def _hands_on(node: ast.AST, others: dict[str, str]) -> bool:
+    """Whether something of a library's gets another name, by which it could be changed unseen."""
+    if isinstance(node, ast.Call) and (root := _root(node.func)) and (root in others or root in ASKING_ABOUT):
+        return False  # a library does not change what it is given of another's
+    return any(_is_of_a_library(each, others) for each in HANDED_ON.get(type(node), lambda _: ())(node))
+
+
+def _members(node: ast.expr) -> Sequence[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
+
+
+def _is_of_a_library(node: ast.expr | None, others: dict[str, str]) -> bool:
+    """Whether an expression is something of a library's, not of Airflow's, which Airflow itself hands on."""
+    meant = _meant(node, others) if node is not None else None
+    return meant is not None and meant.partition(".")[0] != "airflow" and meant not in UNCHANGEABLE
 
 
 def _made(of_file: Sequence[ast.AST]) -> set[str]:

@@ -62,6 +62,10 @@ FILES: dict[str, tuple[str, tuple[int, ...], int | None]] = {
 }
 
 
+# What is read here belongs to the machine, not to the team. Airflow's environment does, too.
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", f"{sys.base_prefix}{os.sep}")
+
+
 class AccessWhileParsing(PermissionError):  # noqa: N818 - people read its name in a traceback
     """What a DAG file was kept from doing."""
 
@@ -73,7 +77,8 @@ class Watch:
     Attributes:
         dag_folder: Frames in here are the team's own code.
         project: What is in here must not be changed, except in `home`.
-        home: Airflow's own folder.
+        home: Airflow's own folder, with the DAG folder in it as `dags`.
+        environment: Where Airflow is installed.
         tell: Takes each event at once.
         file: The DAG file.
         deny: Kinds that are prevented; the others are only told.
@@ -85,6 +90,7 @@ class Watch:
     dag_folder: str
     project: str
     home: str
+    environment: str
     tell: Tell
     file: str = ""
     deny: frozenset[str] = frozenset()
@@ -222,26 +228,29 @@ class Watch:
         database = str(arguments[0])
         if ":memory:" in database or not database:
             return
-        if not database.startswith(self.home):
+        if self.environment not in database:  # a path, or a URI with one
             self.note("database", f"connect to {database}")
         elif not self._constructing():
             self.note("database", "connect to Airflow's own database")
 
     def _signal(self, event: str, arguments: tuple[Any, ...]) -> None:
         line, via = self._place()
+        what = f"{event}({arguments[0]}, {arguments[1]})"
         if line is not None or via:
-            self.tell({"kind": "signal", "what": f"{event}({arguments[0]}, {arguments[1]})", "line": line, "via": via})
+            self.tell({"kind": "signal", "what": what, "line": line, "via": via})
+        if not _is_ours(event, arguments[0]):
+            raise AccessWhileParsing(f"{what}: not to a process that the DAG file did not start")
 
     def _open(self, _: str, arguments: tuple[Any, ...]) -> None:
         path, _mode, flags = arguments
         if isinstance(path, int):
             return
         name = os.fsdecode(path)
-        found = name if name.startswith("/") else os.path.realpath(name)
+        found = name if name.startswith("/") else os.path.abspath(name)
         if isinstance(flags, int) and flags & WRITING:
             self._changed("write", found)
-        elif found.startswith(self.project + os.sep) and not found.startswith(self.home + os.sep):
-            self.read.add(found)
+        elif not found.startswith((self.environment, *SYSTEM)):
+            self.read.add(self._real(found))
 
     def _list(self, _: str, arguments: tuple[Any, ...]) -> None:
         path = arguments[0]
@@ -249,7 +258,20 @@ class Watch:
             return
         caller = sys._getframe(2).f_code.co_filename
         if "importlib" not in caller:
-            self.listed.add(os.path.abspath(os.fsdecode(path or ".")))
+            self.listed.add(self._real(os.path.abspath(os.fsdecode(path or "."))))
+
+    def looked_at(self, path: Any) -> None:
+        """The team's code asked whether a file or folder is there, for its size or its times."""
+        if isinstance(path, int) or self._paused or self._place() == (None, ""):
+            return
+        found = self._real(os.path.abspath(os.fsdecode(path)))
+        if found.startswith(self.project + os.sep) and not found.startswith((self.environment, self.home)):
+            self.read.add(found)
+            self.listed.add(found)
+
+    def _real(self, path: str) -> str:
+        """The DAG folder's own path for what is reached by way of Airflow's home."""
+        return os.path.realpath(path) if path.startswith(self.home) else path
 
     def _change(self, event: str, arguments: tuple[Any, ...]) -> None:
         what, places, relative_to = FILES[event]
@@ -268,12 +290,25 @@ class Watch:
 
     def _changed(self, what: str, path: str) -> None:
         real = os.path.realpath(path)
-        if real.startswith((self.home + os.sep, "/dev/")) or "__pycache__" in real:
+        bytecode = os.path.join(self.environment, "bytecode")
+        if real.startswith((self.home + os.sep, bytecode + os.sep, "/dev/")) or "__pycache__" in real:
             return
         if real.startswith(tempfile.gettempdir() + os.sep) and not real.startswith(self.project + os.sep):
             return
         shown = os.path.relpath(real, self.project) if real.startswith(self.project) else real
         self.note("files", f"{what} {shown}")
+
+
+def _is_ours(event: str, target: int) -> bool:
+    """Whether a signal goes to the file's own processes: all that it starts is in the group that its process leads."""
+    group = os.getpgrp()
+    if event == "os.killpg":
+        return target in (0, group)
+    if target <= 0:
+        return target in (0, -group)
+    with suppress(ProcessLookupError):
+        return os.getpgid(target) == group
+    return True  # there is no such process
 
 
 def _address(address: Any, more: tuple[Any, ...]) -> str:
@@ -299,7 +334,19 @@ def _is_number(host: Any) -> bool:
 def own_files(dag_folder: Path, before: int) -> list[str]:
     """The files of the team's own modules, none of which are among the first `before` modules."""
     folder = str(dag_folder) + os.sep
-    # From the end: looking at the older ones would copy the pages they are on from the process we were forked from.
-    new = islice(reversed(sys.modules.values()), max(0, len(sys.modules) - before))
-    found = [getattr(module, "__file__", None) for module in new]
+    found = [getattr(module, "__file__", None) for _, module in _modules_after(before)]
     return sorted({path for path in found if isinstance(path, str) and path.startswith(folder)})
+
+
+def has_foreign_modules(before: int, libraries: frozenset[str]) -> bool:
+    """Whether modules were imported that may read files in ways that Python does not tell of: written in C, that is."""
+    known = {"airflow", *libraries, *sys.stdlib_module_names}
+    return any(
+        str(getattr(module, "__file__", "")).endswith(".so") and name.partition(".")[0] not in known
+        for name, module in _modules_after(before)
+    )
+
+
+def _modules_after(number: int) -> Iterator[tuple[str, Any]]:
+    """The newest modules. Looking at the older ones would copy the pages they are on from the process we come from."""
+    return islice(reversed(sys.modules.items()), max(0, len(sys.modules) - number))
