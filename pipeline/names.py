@@ -4,6 +4,7 @@ from pipeline.settings import Settings
 
 RELEASE_FILE = "dags/_release.json"
 BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
+LONGEST_SUMMARY = 700  # characters of a dossier's summary, which an approval's request holds beside other things
 
 
 def pipeline_stack(settings: Settings) -> str:

@@ -10,6 +10,22 @@ _BUILDKIT_ERROR = re.compile(r"^#(?P<number>\d+) ERROR:? ?(?P<cause>.*)$")
 # The classic builder: "Step 3/5 : RUN pip install …"
 _CLASSIC_STEP = re.compile(r"^Step \d+/\d+ : (?P<step>.+)$")
 
+# What a RUN prints. BuildKit, while it runs: "#8 12.3 …"; when it has failed once more, between " > [2/3] RUN …" and
+# "------". The classic builder: between " ---> Running in 0123456789ab" and " ---> …", without any mark.
+_BUILDKIT_OUTPUT = re.compile(r"^#\d+ \d+\.\d+ ")
+_BUILDKIT_FAILED = re.compile(r"^ > \[.+\]")
+_BUILDKIT_FAILED_END = re.compile(r"^-{6}$")
+_CLASSIC_RUNNING = re.compile(r"^ ---> Running in [0-9a-f]+$")
+_CLASSIC_RAN = re.compile(r"^ ---> |^Removing intermediate container |^Step \d+/\d+ : ")
+# The Dockerfile's own words: in a step's name, in the excerpt that shows where it failed, in the error of a RUN.
+_QUOTED_LINE = re.compile(r"^#\d+ \[.+?\] |^ > \[|^Step \d+/\d+ : |^ *\d+ \| ")
+_QUOTED_COMMAND = re.compile(
+    r"(?<=process \").*(?=\" did not complete)|(?<=failed running \[).*(?=\]:)|(?<=The command ').*(?=' returned)",
+    re.DOTALL,
+)
+
+LINES_READ = 15  # the last ones, in which the cause of a failure is looked for
+
 # Lines that come for every step or layer whatever happens. When a build fails they are shown all the same.
 _ROUTINE = re.compile(
     r"""
@@ -25,11 +41,19 @@ _ROUTINE = re.compile(
 
 @dataclass(frozen=True)
 class Cause:
-    """A failure whose cause is not in the Dockerfile."""
+    """A failure whose cause is not in the Dockerfile.
+
+    Attributes:
+        pattern: How it is told.
+        what: A part of a sentence.
+        mend: What to do.
+        by_programs: It meets the programs of the Dockerfile, too: then they tell it in the same words.
+    """
 
     pattern: re.Pattern[str]
     what: str
     mend: str
+    by_programs: bool = False
 
 
 # As the docker commands (20.10 to 28), BuildKit, and the registries of ECR and of Docker's distribution say it.
@@ -38,6 +62,7 @@ _CAUSES = (
         re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE),
         "the disk is full",
         "Free some space, for instance with `docker system prune`, and run the command again.",
+        by_programs=True,
     ),
     Cause(
         re.compile(
@@ -62,6 +87,7 @@ _CAUSES = (
         re.compile(r"exec format error"),
         "this machine cannot run programs of that platform",
         "Register an emulator (Debian: apt-get install qemu-user-static), or build on a machine of that architecture.",
+        by_programs=True,
     ),
     Cause(
         re.compile(r"--mount option requires BuildKit"),
@@ -72,14 +98,36 @@ _CAUSES = (
 
 
 def known_cause(lines: Sequence[str]) -> Cause | None:
-    """Why a build or push failed, if that is not for the Dockerfile to mend. The last lines decide."""
-    last = "\n".join(lines[-15:])
-    return next((cause for cause in _CAUSES if cause.pattern.search(last)), None)
+    """Why a build or push failed, if that is not for the Dockerfile to mend. The last lines decide.
+
+    What a program of the Dockerfile prints is no word of the engine: pip, too, says "Connection broken" and "401".
+    """
+    last = _read(lines)[-LINES_READ:]
+    everything = "\n".join(line for line, _ in last)
+    by_builder = "\n".join(line for line, by_program in last if not by_program)
+    return next((each for each in _CAUSES if each.pattern.search(everything if each.by_programs else by_builder)), None)
 
 
 def tells_something(line: str) -> bool:
     """Whether a line is worth its place in a log of several builds."""
     return bool(line.strip()) and not _ROUTINE.match(line)
+
+
+def _read(lines: Sequence[str]) -> list[tuple[str, bool]]:
+    """Each line without what it quotes of the Dockerfile, and whether a program of the Dockerfile printed it.
+
+    The last line is the builder's unless it has BuildKit's mark of output: with it the engine, or the SDK, ends.
+    """
+    read = []
+    running = failed = False
+    for number, line in enumerate(lines, start=1):
+        running = not _CLASSIC_RAN.match(line) and running
+        failed = not _BUILDKIT_FAILED_END.match(line) and failed
+        by_program = bool(_BUILDKIT_OUTPUT.match(line)) or ((running or failed) and number < len(lines))
+        running |= bool(_CLASSIC_RUNNING.match(line))
+        failed |= bool(_BUILDKIT_FAILED.match(line))
+        read.append(("" if _QUOTED_LINE.match(line) else _QUOTED_COMMAND.sub("", line), by_program))
+    return read
 
 
 def failed_step(lines: Sequence[str]) -> str:

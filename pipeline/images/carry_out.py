@@ -13,13 +13,12 @@ from pipeline.images.build_secrets import secret_files
 from pipeline.images.builders import open_builder
 from pipeline.images.checks.finding import Finding
 from pipeline.images.checks.judging import Checks
-from pipeline.images.checks.scan import scanned
 from pipeline.images.content import content_tag
 from pipeline.images.ecr import EcrRegistry
 from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.maker import Maker
-from pipeline.images.outcome import Built, Failed, Outcome, Skipped
+from pipeline.images.outcome import Failed, Outcome, Skipped
 from pipeline.images.plan import UpToDate
 from pipeline.images.progress import Lines
 from pipeline.images.survey import Survey
@@ -66,31 +65,10 @@ def carry_out(
             registry,
             lines.of,
             origin=how.origin,
-            judge=Checks(configured, client, how.sboms, tags),
+            judge=Checks(configured, client, how.sboms, tags, how.secrets),
             secrets=secrets,
         )
         return Build(maker, lines.of, stop).run(found.plan, jobs, how.at_once)
-
-
-def scans(
-    outcomes: Sequence[Outcome], registry: EcrRegistry, configured: Images, lines: Lines
-) -> dict[str, tuple[Finding, ...]]:
-    """Container → what the registry's scan found; in older images, too, since new findings come up with time."""
-    if configured.checks.scan == "off":
-        return {}
-    built = {each.name: each for each in outcomes if isinstance(each, Built)}
-    known = {each.name: each.image for each in outcomes if isinstance(each, UpToDate)}
-    known |= scanned(
-        {name: each.image for name, each in built.items()},
-        lambda name: registry.image(name, built[name].tag),
-        configured.scan_seconds,
-    )
-    checks = Checks(configured)
-    found = {name: checks.scanned(name, image) for name, image in known.items()}
-    for name, findings in found.items():
-        for finding in findings:
-            lines.of(name, str(finding))
-    return found
 
 
 def failure(outcomes: Sequence[Outcome], found: Mapping[str, Sequence[Finding]]) -> PipelineError | None:

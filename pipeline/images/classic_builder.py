@@ -41,6 +41,7 @@ class ClassicBuilder:
                 tar.add(order.context, arcname=".", filter=_of_root)
             archive.seek(0)
             try:
+                self._log_in()
                 events = self.client.api.build(
                     fileobj=archive,
                     custom_context=True,
@@ -76,6 +77,14 @@ class ClassicBuilder:
             problem = str(error)
         if problem:
             raise PushError(problem, image)
+
+    def _log_in(self) -> None:
+        """POST /auth, after which the SDK sends the login with each build: bases may be in a private registry.
+
+        The SDK keeps it in memory. Anew each time: it may know an older login of the same user from a file.
+        """
+        for server, (user, password) in self.logins.items():
+            self.client.login(user, password, registry=server, reauth=True)
 
     def _follow(self, events: Iterable[Any], say: Say, lines: list[str]) -> str:
         """Say what the engine streams; the error it ends with, or ""."""

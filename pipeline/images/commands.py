@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -13,16 +15,19 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.git import Git
 from pipeline.images.build_secrets import secret_files
 from pipeline.images.builders import open_builder
-from pipeline.images.carry_out import How, carry_out, failure, scans
+from pipeline.images.carry_out import How, carry_out, failure
 from pipeline.images.checks.finding import refuse
 from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.pin import pin_all
 from pipeline.images.containers import Container, discover
 from pipeline.images.ecr import EcrRegistry
+from pipeline.images.ecr_scan import EcrScan
 from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
-from pipeline.images.report import findings_document, images_document, plan_document, plan_lines, summary
+from pipeline.images.report import findings_document, plan_document, plan_lines, summary
+from pipeline.images.results import Results, not_begun
+from pipeline.images.scanning import scan_findings
 from pipeline.images.survey import survey
 from pipeline.images.unittests import SECONDS, Tests, with_tests
 from pipeline.settings import Settings
@@ -131,17 +136,22 @@ def build(
         lines.plain(line)
     origin = Origin(f"codecommit::{configured.region}://{configured.repository}", revision)
     how = How(origin, docker_config, at_once, sbom_folder, secrets)
-    outcomes = carry_out(found, registry, session, configured.images, lines, how=how)
-    scan = scans(outcomes, registry, configured.images, lines)
-    document = json.dumps(images_document(outcomes, scan), indent=2)
-    _write(images_file, document)
+    bases = [container.name for container in found.containers if not container.task]
+    results = Results(images_file, summary_file, bases)
+    try:
+        outcomes = carry_out(found, registry, session, configured.images, lines, how=how)
+    except PipelineError as error:
+        with suppress(PipelineError):  # the first error is the one to tell
+            results.write(not_begun(found.plan, error), {})
+        raise
+    scanner = EcrScan(session, _repository(configured))
+    scan = scan_findings(outcomes, found.inputs, scanner, configured.images, lines)
     lines.plain(summary(outcomes))
-    if summary_file is not None:
-        _write(summary_file, summary(outcomes))
+    document = results.write(outcomes, scan)
     if as_json:
         click.echo(document)
-    if error := failure(outcomes, scan):
-        raise error
+    if problem := failure(outcomes, scan):
+        raise problem
 
 
 @images.command()
@@ -168,12 +178,18 @@ def check(chosen: tuple[str, ...], folder: Path, as_json: bool) -> None:
 @_chosen
 @_containers
 @click.option("--update", is_flag=True, help="Ask for the digests of base images that are pinned, too.")
-def pin(chosen: tuple[str, ...], folder: Path, update: bool) -> None:
+@_json
+def pin(chosen: tuple[str, ...], folder: Path, update: bool, as_json: bool) -> None:
     """Write the digest of each base image into the Dockerfiles, as their registries have it now."""
     selected = _selected(folder, chosen)
+    done = []
     with docker_engine() as client:
-        for line in pin_all(client, selected, update=update):
-            out.print(line, markup=False)
+        for each in pin_all(client, selected, update=update):
+            done.append(each.document())
+            if not as_json:
+                out.print(str(each), markup=False)
+    if as_json:
+        click.echo(json.dumps(done, indent=2))
 
 
 @click.command("containers")
@@ -227,14 +243,6 @@ def _selected(folder: Path, chosen: tuple[str, ...]) -> list[Container]:
     return [container for name, container in known.items() if not chosen or name in chosen]
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise PipelineError(f"the file cannot be written: {error.strerror}", where=str(path)) from None
-
-
 def _secret(value: str) -> tuple[str, Path]:
     name, equals, file = value.partition("=")
     if not (name and equals and file):
@@ -243,4 +251,8 @@ def _secret(value: str) -> tuple[str, Path]:
 
 
 def _registry(configured: Settings) -> EcrRegistry:
-    return EcrRegistry(aws.session(configured.region), lambda container: names.image_repository(configured, container))
+    return EcrRegistry(aws.session(configured.region), _repository(configured))
+
+
+def _repository(configured: Settings) -> Callable[[str], str]:
+    return lambda container: names.image_repository(configured, container)

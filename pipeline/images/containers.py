@@ -1,7 +1,8 @@
 """The containers of the project: the folders of `containers/`, checked and put in the order in which they build."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ class Container:
         return tuple(dict.fromkeys(PLATFORMS[each] for each in (self.architecture, *self.other_architectures)))
 
     def dockerfile(self) -> Dockerfile:
-        """Its Dockerfile, read now."""
-        return parse((self.folder / DOCKERFILE).read_text(encoding="utf-8", errors="replace"))
+        """Its Dockerfile, read now. Raises UsageError."""
+        with _reading():
+            return parse((self.folder / DOCKERFILE).read_text(encoding="utf-8", errors="replace"))
 
 
 def discover(folder: Path) -> tuple[Container, ...]:
@@ -75,15 +77,27 @@ def discover(folder: Path) -> tuple[Container, ...]:
     Raises:
         UsageError: Names the first wrong folder and how to mend it.
     """
-    if not folder.is_dir():
-        raise UsageError(f"the folder {folder} does not exist", mend="Run the command in the project's folder.")
-    folders = sorted(path for path in folder.iterdir() if path.is_dir() and _is_meant(path))
-    _check_case(folders)
-    found = {path.name: _read(path) for path in folders}
+    with _reading():
+        if not folder.is_dir():
+            raise UsageError(f"the folder {folder} does not exist", mend="Run the command in the project's folder.")
+        folders = sorted(path for path in folder.iterdir() if path.is_dir() and _is_meant(path))
+        _check_case(folders)
+        found = {path.name: _read(path) for path in folders}
     for container in found.values():
         _check_base(container, found)
     depths = {name: _depth(name, found) for name in found}
     return tuple(sorted(found.values(), key=lambda container: (depths[container.name], container.name)))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What the system does not let us read is told with its place."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"it cannot be read: {error.strerror}", where=str(error.filename), mend="Make it readable, or remove it."
+        ) from None
 
 
 def _is_meant(path: Path) -> bool:

@@ -110,13 +110,17 @@ def load(folder: Path) -> Declaration:
     """The declaration of a container; all defaults when it has no `container.toml`.
 
     Raises:
-        UsageError: No TOML, or a wrong value; names every one of them.
+        UsageError: It cannot be read, is no TOML, or has a wrong value; names every one of them.
     """
     path = folder / DECLARATION_FILE
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Declaration()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return Declaration()
+        raise UsageError(
+            f"the file cannot be read: {error.strerror}", where=str(path), mend=f"Let {path} be a readable, plain file."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
     try:

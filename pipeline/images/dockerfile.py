@@ -1,26 +1,25 @@
 """What the product reads from a Dockerfile: its stages, whether it takes its base from us, whether it copies files.
 
-Only as much of the syntax as that needs (Dockerfile reference: comments, parser directives, continuation lines, here
-documents). Whether the file builds is for the builder to say.
+Only as much of the syntax as that needs. Whether the file builds is for the builder to say.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from pipeline.images.dockerfile_syntax import declared_arguments, directives, expanded, instructions, unquoted
 
 BASE_ARGUMENT = "BASE_IMAGE"
 
-_OUR_BASE = (f"${{{BASE_ARGUMENT}}}", f"${BASE_ARGUMENT}")
-_INSTRUCTION = re.compile(r"^\s*([A-Za-z]+)\s+(.*)$", re.DOTALL)
+_OUR_BASE = re.compile(rf"\${BASE_ARGUMENT}|\${{{BASE_ARGUMENT}(:?[-?][^{{}}]*)?}}")
 _STAGE = re.compile(r"^(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
 _FLAG = re.compile(r"^--\S+\s+")
-_HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _REMOTE = re.compile(r"^(https?://|git@|<<)")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One `FROM`: the image it starts from, as written, and its name, "" when it has none."""
+    """One `FROM`: the image it starts from, as written but for quotes, and its name, "" when it has none."""
 
     image: str
     name: str
@@ -34,9 +33,11 @@ class Dockerfile:
         stages: In the order of the file.
         declares_base: `ARG BASE_IMAGE` stands before the first `FROM`.
         uses_base: Some `FROM` is `${BASE_IMAGE}`.
-        copies_files: Some `COPY` or `ADD` takes files from the build context.
+        copies_files: Some `COPY`, `ADD` or mount takes files from the build context.
         secrets: Ids of the build secrets that some `RUN` mounts.
-        copied_from: What some `COPY --from=` names: stages, or images.
+        copied_from: What some `COPY --from=` or mount names: stages, or images.
+        syntax: The image of `# syntax=`, "" without one.
+        defaults: Each `ARG` before the first `FROM`, with its default as written, None without one.
     """
 
     stages: tuple[Stage, ...]
@@ -45,20 +46,37 @@ class Dockerfile:
     copies_files: bool
     secrets: frozenset[str] = frozenset()
     copied_from: tuple[str, ...] = ()
+    syntax: str = ""
+    defaults: tuple[tuple[str, str | None], ...] = ()
 
     def has_stage(self, name: str) -> bool:
         """Whether a stage has that name; Docker compares without regard to case."""
         return any(stage.name.lower() == name.lower() for stage in self.stages)
 
-    def outside_images(self) -> tuple[str, ...]:
-        """The images, as written, that are pulled: those of FROM and COPY --from that are no stage and not ours."""
-        found: list[str] = []
+    def values(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The build arguments that a `FROM` may name, with the values that the build gives them or their defaults."""
+        values: dict[str, str] = {}
+        for name, default in self.defaults:
+            value = given.get(name, default)
+            if value is not None:
+                values[name] = value if name in given else expanded(value, values)
+        return values
+
+    def outside_images(self, given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The images that are pulled, those that are no stage and not ours: (as written, as build arguments make it).
+
+        Args:
+            given: Values of build arguments; what is not among them has its default.
+        """
+        values = self.values(given)
+        found: list[tuple[str, str]] = [(self.syntax, self.syntax)] if self.syntax else []
         names: set[str] = set()
         for stage in self.stages:
-            if stage.image.lower() not in {*names, "scratch"} and stage.image not in _OUR_BASE:
-                found.append(stage.image)
+            image = expanded(stage.image, values)
+            if image.lower() not in {*names, "scratch"} and not is_our_base(stage.image):
+                found.append((stage.image, image))
             names.add(stage.name.lower())
-        found += [each for each in self.copied_from if each.lower() not in names and not each.isdigit()]
+        found += [(each, each) for each in self.copied_from if each.lower() not in names and not each.isdigit()]
         return tuple(dict.fromkeys(found))
 
     def base_of(self, target: str) -> str:
@@ -76,61 +94,61 @@ class Dockerfile:
         return ""
 
 
+def is_our_base(image: str) -> bool:
+    """Whether a `FROM` names the base that the build gives, with or without a default for other builders."""
+    return _OUR_BASE.fullmatch(image) is not None
+
+
 def parse(text: str) -> Dockerfile:
     """Read a Dockerfile. What is not understood is passed over."""
     stages: list[Stage] = []
-    declares_base = copies_files = False
+    defaults: list[tuple[str, str | None]] = []
+    copies_files = False
     secrets: set[str] = set()
     copied_from: list[str] = []
-    for word, rest in _instructions(text):
-        arguments = rest
+    for each in instructions(text):
+        arguments = each.arguments
         flags: list[str] = []
         while flag := _FLAG.match(arguments):
             flags.append(flag[0].strip())
             arguments = arguments[flag.end() :]
-        if word == "FROM" and (stage := _STAGE.match(arguments)):
-            stages.append(Stage(stage["image"], stage["name"] or ""))
-        elif word == "ARG" and not stages:
-            declares_base |= re.match(rf"{BASE_ARGUMENT}\b", arguments) is not None
-        elif word == "RUN":
-            secrets |= {name for flag in flags for name in _mounted_secret(flag)}
-        elif word in ("COPY", "ADD"):
-            sources = [flag.partition("=")[2] for flag in flags if flag.startswith("--from=")]
+        if each.word == "FROM" and (stage := _STAGE.match(arguments)):
+            stages.append(Stage(unquoted(stage["image"]), stage["name"] or ""))
+        elif each.word == "ARG" and not stages:
+            defaults += declared_arguments(arguments)
+        elif each.word == "RUN":
+            for mount in _mounts(flags):
+                secrets |= _secret(mount)
+                copied_from += [mount["from"]] if "from" in mount else []
+                copies_files |= mount.get("type", "bind") == "bind" and "from" not in mount
+        elif each.word in ("COPY", "ADD"):
+            sources = [unquoted(flag.partition("=")[2]) for flag in flags if flag.startswith("--from=")]
             copied_from += sources
             copies_files |= not sources and not _REMOTE.match(arguments)
-    uses_base = any(stage.image in _OUR_BASE for stage in stages)
+    syntax = directives(text).get("syntax")
     return Dockerfile(
-        tuple(stages), declares_base, uses_base, copies_files, frozenset(secrets), tuple(dict.fromkeys(copied_from))
+        tuple(stages),
+        declares_base=any(name == BASE_ARGUMENT for name, _ in defaults),
+        uses_base=any(is_our_base(stage.image) for stage in stages),
+        copies_files=copies_files,
+        secrets=frozenset(secrets),
+        copied_from=tuple(dict.fromkeys(copied_from)),
+        syntax=syntax.value.split()[0] if syntax else "",
+        defaults=tuple(defaults),
     )
 
 
-def _mounted_secret(flag: str) -> Iterator[str]:
-    """The id of the secret that a flag of RUN mounts; without an id BuildKit takes the last part of the target."""
-    kind, _, value = flag.partition("=")
-    options = dict(part.partition("=")[::2] for part in value.split(","))
-    if kind == "--mount" and options.get("type") == "secret":
-        target = options.get("target", options.get("dst", options.get("destination", "")))
-        yield options.get("id") or target.rpartition("/")[2]
+def _mounts(flags: list[str]) -> Iterator[dict[str, str]]:
+    """The options of each mount of a RUN."""
+    for flag in flags:
+        kind, _, value = flag.partition("=")
+        if kind == "--mount":
+            yield dict(part.partition("=")[::2] for part in unquoted(value).split(","))
 
 
-def _instructions(text: str) -> Iterator[tuple[str, str]]:
-    """(instruction in capitals, its arguments) with continuation lines joined and here documents left out."""
-    lines = iter(text.splitlines())
-    escape = "`" if re.match(r"^\s*#\s*escape\s*=\s*`", text, re.IGNORECASE) else "\\"
-    for first in lines:
-        line = first
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        while line.rstrip().endswith(escape):
-            following = next((each for each in lines if each.strip() and not each.lstrip().startswith("#")), "")
-            line = line.rstrip()[:-1] + " " + following
-        found = _INSTRUCTION.match(line)
-        if found is None:
-            continue
-        word, rest = found[1].upper(), found[2].strip()
-        yield word, rest
-        if word in ("RUN", "COPY", "ADD"):
-            for document in _HERE_DOCUMENT.finditer(rest):
-                for body in lines:
-                    if body.lstrip("\t") == document[2]:
-                        break
+def _secret(mount: Mapping[str, str]) -> set[str]:
+    """The id of the secret that is mounted; without an id BuildKit takes the last part of the target."""
+    if mount.get("type") != "secret":
+        return set()
+    target = mount.get("target", mount.get("dst", mount.get("destination", "")))
+    return {mount.get("id") or target.rpartition("/")[2]}

@@ -88,15 +88,15 @@ def context_files(container: Container) -> dict[str, str]:
 
     Raises:
         UsageError: Nothing is left of the context although the Dockerfile copies from it.
-        PipelineError: A folder cannot be read.
+        PipelineError: A folder or the ignore file cannot be read.
     """
-    ignore = ignore_file(container)
-    patterns = parse(ignore.read_text(encoding="utf-8", errors="surrogateescape"), str(ignore)) if ignore else ()
-    always = [container.folder / DOCKERFILE, *([ignore] if ignore else [])]
     try:
+        ignore = ignore_file(container)
+        patterns = parse(ignore.read_text(encoding="utf-8", errors="surrogateescape"), str(ignore)) if ignore else ()
         files = {path: entry.path for path, entry in sent_files(container.folder, patterns)}
     except OSError as error:
         raise _unreadable(error) from None
+    always = [container.folder / DOCKERFILE, *([ignore] if ignore else [])]
     if not files.keys() - {path.name for path in always} and container.dockerfile().copies_files:
         raise UsageError(
             f"the build context is empty, but the {DOCKERFILE} copies files from it",
@@ -155,5 +155,7 @@ def _unreadable(error: OSError) -> PipelineError:
     return PipelineError(
         f"the build context cannot be read: {error.strerror}",
         where=str(error.filename),
-        mend=f"Make it readable, or name it in {IGNORE_FILE}.",
+        mend="Make it readable."
+        if str(error.filename).endswith(IGNORE_FILE)
+        else f"Make it readable, or name it in {IGNORE_FILE}.",
     )

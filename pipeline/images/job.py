@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.images.builder import Order
 from pipeline.images.containers import Container
-from pipeline.images.dockerfile import BASE_ARGUMENT
+from pipeline.images.dockerfile import BASE_ARGUMENT, is_our_base
+from pipeline.images.dockerfile_syntax import expanded
 from pipeline.images.inputs import Inputs
 from pipeline.images.plan import Rebuild
 from pipeline.images.record import LABEL, label
@@ -35,6 +36,7 @@ class Part:
         tag: Its own tag; the content tag itself when the image is for one platform only.
         image: The full name to push to.
         base_image: The full name of its base, "" when that is not one of ours.
+        base_digest: The digest of that, "" when the registry did not have it yet.
         cache: The full name of an earlier image of the container, "" when there is none.
         published: The registry has it already, from a build that was cut short.
     """
@@ -43,6 +45,7 @@ class Part:
     tag: str
     image: str
     base_image: str = ""
+    base_digest: str = ""
     cache: str = ""
     published: bool = False
 
@@ -105,8 +108,7 @@ def arguments(container: Container, base_image: str) -> dict[str, str]:
 
 def _labels(job: Job, part: Part, origin: Origin, now: datetime) -> dict[str, str]:
     """Standard annotations (OCI image spec, annotations), and the inputs for the next plan's reasons."""
-    base = part.base_image or job.container.dockerfile().base_of(job.container.target)
-    name, _, digest = base.partition("@")
+    name, digest = _base(job.container, part)
     # All of them, even empty: what is not set would be inherited from the base, and be wrong.
     return {
         "org.opencontainers.image.title": job.container.name,
@@ -118,3 +120,13 @@ def _labels(job: Job, part: Part, origin: Origin, now: datetime) -> dict[str, st
         "org.opencontainers.image.base.digest": digest,
         LABEL: label(job.inputs) or "",
     }
+
+
+def _base(container: Container, part: Part) -> tuple[str, str]:
+    """Name and digest of the image that the target stage goes back to; an earlier stage may start from another."""
+    dockerfile = container.dockerfile()
+    written = dockerfile.base_of(container.target)
+    if is_our_base(written):
+        return part.base_image, part.base_digest
+    name, _, digest = expanded(written, dockerfile.values(container.arguments)).partition("@")
+    return name, digest

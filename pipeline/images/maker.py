@@ -1,6 +1,7 @@
 """Make one image: check, build, list its contents, push, for each platform; then only the registry's word counts."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -45,6 +46,7 @@ class Maker:
         self._origin = origin
         self._judge = judge
         self._secrets = secrets
+        self._digests: dict[str, str] = {}  # full name → digest, of what was pushed: bases of images to come
 
     def make(self, job: Job) -> Built | Failed:
         """Everything for one image; what goes wrong is part of the outcome."""
@@ -72,7 +74,8 @@ class Maker:
                 continue
             self._announce(job.verdict.name, f"building {part.image}: {job.verdict.reason}")
             with build_context(job.container, job.inputs) as context:
-                told = order(job, part, context, origin=self._origin, secrets=self._secrets, now=datetime.now(UTC))
+                based = replace(part, base_digest=part.base_digest or self._digests.get(part.base_image, ""))
+                told = order(job, based, context, origin=self._origin, secrets=self._secrets, now=datetime.now(UTC))
                 self._builder.build(told, lambda line: self._announce(job.verdict.name, line))
             listed = self._told(job.verdict.name, self._judge.built(job.container, part.image, part.platform))
             findings += listed
@@ -84,6 +87,8 @@ class Maker:
         image = self._registry.image(job.verdict.name, job.verdict.tag)
         if image is None:
             raise PushError("the push ended well, but the registry does not have the tag", job.parts[0].image)
+        if len(job.parts) == 1:
+            self._digests[job.parts[0].image] = image.digest
         return by_us, image
 
     def _push(self, job: Job, part: Part) -> bool:

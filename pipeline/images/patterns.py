@@ -14,7 +14,9 @@ Kind = Literal["exact", "prefix", "suffix", "regex"]
 
 _REGEX_CHARACTERS = frozenset(".+()|{}$]")
 # moby's table of characters to escape (`escapeBytes`) has no room for those above "?": these stay operators.
-_OPERATOR = re.compile(r"\||\{(\d+,?\d*|,\d*)\}")
+# Go repeats nothing by `{,2}`: that is plain text to it, as are braces around anything but numbers.
+_OPERATOR = re.compile(r"\||\{\d+,?\d*\}")
+_OPAQUE = "[]"  # stands for an escape or a set, which is no part of an operator
 
 
 class BadPatternError(ValueError):
@@ -129,17 +131,17 @@ def _check(pattern: str) -> str:
     Go stops checking at the first part that cannot match "."; what it lets pass fails later, in moby's own expression.
 
     Returns:
-        The pattern without its escapes and sets.
+        The pattern with its escapes and sets made unreadable.
     """
     at, plain = 0, ""
     while at < len(pattern):
         if pattern[at] == "\\":
-            at = _escape_end(pattern, at)
+            plain, at = plain + _OPAQUE, _escape_end(pattern, at)
         elif pattern[at] == "[":
             end = _set_end(pattern, at + 1)
             if any(unclear in pattern[at + 1 : end] for unclear in ("[:", "*", "?")):
                 raise BadPatternError("a set [...] with *, ? or [: in it means something else to Docker")
-            at = end
+            plain, at = plain + _OPAQUE, end
         else:
             plain += pattern[at]
             at += 1

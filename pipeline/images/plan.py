@@ -1,11 +1,11 @@
 """Which images must be rebuilt, and why: a pure comparison of what the tree wants with what the registry has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pipeline.images.content import content_tag
+from pipeline.images.content import VERSION, content_tag
 from pipeline.images.inputs import Inputs
-from pipeline.images.record import differences
+from pipeline.images.record import Record, differences
 
 REASONS_SHOWN = 4
 
@@ -17,14 +17,10 @@ class Image:
     Attributes:
         digest: Of its manifest, `sha256:…`.
         size: Bytes, compressed, as the registry counts.
-        scan: How far the registry's scan of it is, in ECR's words; "" when it knows of none.
-        severities: What the scan found: severity → how many.
     """
 
     digest: str
     size: int
-    scan: str = ""
-    severities: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,13 +31,15 @@ class Published:
         uri: The repository's address, "" when there is no repository.
         images: Tag → image.
         newest: The tag that was pushed last, "" when there is none.
-        recorded: The inputs recorded with the newest image, when it was asked for and had any.
+        recorded: What is recorded with the newest image, when it was asked for and anything is.
+        unread: Why that could not be read, "" when it could.
     """
 
     uri: str
     images: Mapping[str, Image]
     newest: str = ""
-    recorded: Inputs | None = None
+    recorded: Record | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,10 +98,12 @@ def make_plan(inputs: Mapping[str, Inputs], published: Mapping[str, Published]) 
     | --- | --- | --- |
     | an image with this content tag | up to date | |
     | no repository, or no image in it | rebuild | new container |
+    | a newest image with a tag of another encoding | rebuild | the encoding of tags changed, and: |
     | a newest image with other inputs | rebuild | each difference, in words |
     | … of which only the base differs | rebuild | based on NAME, which is rebuilt, or: which changed |
     | a newest image with the same inputs | rebuild | image is missing from the registry |
     | a newest image that records no inputs | rebuild | content changed |
+    | a newest image whose record cannot be read | rebuild | content changed, and why it cannot be read |
 
     Args:
         inputs: Container → its inputs, bases first.
@@ -123,10 +123,14 @@ def make_plan(inputs: Mapping[str, Inputs], published: Mapping[str, Published]) 
 def _reasons(wanted: Inputs, published: Published, absent: set[str]) -> tuple[str, ...]:
     if not published.images:
         return ("new container",)
-    base = _base_reason(wanted, published.recorded, absent)
-    if published.recorded is None:
+    recorded = published.recorded
+    base = _base_reason(wanted, recorded.inputs if recorded else None, absent)
+    if published.unread:
+        return (f"content changed; what the newest image was made from cannot be read: {published.unread}", *base)
+    if recorded is None:
         return ("content changed; the newest image does not record from what", *base)
-    return (*differences(published.recorded, wanted), *base) or ("image is missing from the registry",)
+    encoding = ("the encoding of tags changed",) if recorded.version != VERSION else ()
+    return (*encoding, *differences(recorded.inputs, wanted), *base) or ("image is missing from the registry",)
 
 
 def _base_reason(wanted: Inputs, recorded: Inputs | None, absent: set[str]) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ import binascii
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.images.content import VERSION
 from pipeline.images.inputs import FileInput, Inputs, Kind
 
 LABEL = "pipeline.inputs"
@@ -19,13 +20,24 @@ DIGITS = 12
 # A label travels as one argument of a command, and Linux allows 128 KiB for one (MAX_ARG_STRLEN).
 LONGEST = 96 * 1024
 
+_UNNAMED = 1  # the version of labels that do not name theirs
+
 _KINDS: Mapping[str, Kind] = {"f": "file", "x": "executable", "l": "link"}
 _LETTERS: Mapping[Kind, str] = {kind: letter for letter, kind in _KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is recorded with an image: its inputs, with digests cut short, and the version of the tags' encoding."""
+
+    inputs: Inputs
+    version: int = VERSION
 
 
 def label(inputs: Inputs) -> str | None:
     """The label's value, or None when there are too many files for a label: then reasons will be less exact."""
     document = {
+        "version": VERSION,
         "platforms": inputs.platforms,
         "target": inputs.target,
         "arguments": dict(inputs.arguments),
@@ -37,19 +49,20 @@ def label(inputs: Inputs) -> str | None:
     return value if len(value) <= LONGEST else None
 
 
-def read_label(value: str) -> Inputs | None:
-    """What `label` wrote, with digests cut short; None when it was written by something else."""
+def read_label(value: str) -> Record | None:
+    """What `label` wrote; None when it was written by something else."""
     try:
         text = zlib.decompress(base64.b64decode(value, validate=True)).decode("utf-8", "surrogateescape")
         document: dict[str, Any] = json.loads(text)
         base = document["base"]
-        return Inputs(
+        inputs = Inputs(
             platforms=tuple(document["platforms"]),
             target=document["target"],
             arguments=dict(document["arguments"]),
             base=(base[0], base[1]) if base else None,
             files={path: FileInput(_KINDS[each[0]], each[1:]) for path, each in document["files"].items()},
         )
+        return Record(inputs, int(document.get("version", _UNNAMED)))
     except (ValueError, binascii.Error, zlib.error, KeyError, TypeError, IndexError, AttributeError):
         return None
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.images.inputs import Inputs
 from pipeline.images.plan import Image, Published
+from pipeline.images.record import Record
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Registry(Protocol):
     def published(self, names: Sequence[str]) -> Mapping[str, Published]:
         """What the registry has of these containers."""
 
-    def recorded(self, name: str, published: Published) -> Inputs | None:
-        """The inputs recorded with the container's newest image; None when there are none."""
+    def recorded(self, name: str, published: Published) -> Record | None:
+        """What is recorded with the container's newest image; None when nothing is."""
 
     def image(self, name: str, tag: str) -> Image | None:
         """One image of a container, asked for now."""

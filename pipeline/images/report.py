@@ -1,11 +1,13 @@
 """Plans and outcomes for people and for machines: tables, one line, JSON. Pure: values in, text out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.images.checks.finding import Finding
 from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import Plan, Rebuild, UpToDate
+
+NOTHING = "no containers"
 
 # What each kind of outcome is called, in the order of the summary.
 _WORDS: tuple[tuple[type[Outcome], str], ...] = (
@@ -31,7 +33,9 @@ def plan_document(plan: Plan) -> list[dict[str, Any]]:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """A plan as a table for people."""
+    """A plan as a table for people, or that there is nothing to plan."""
+    if not plan.verdicts:
+        return [NOTHING]
     width = max((len(verdict.name) for verdict in plan.verdicts), default=0)
     return [
         f"{verdict.name:<{width}}  {'rebuild   ' if isinstance(verdict, Rebuild) else 'up to date'}  {verdict.tag}  "
@@ -41,15 +45,19 @@ def plan_lines(plan: Plan) -> list[str]:
 
 
 def images_document(
-    outcomes: Sequence[Outcome], scans: Mapping[str, Sequence[Finding]] | None = None
+    outcomes: Sequence[Outcome],
+    scans: Mapping[str, Sequence[Finding]] | None = None,
+    bases: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """`images.json`: an entry for each container; digest and size are null for what is not in the registry.
 
     Args:
         outcomes: In the order of the entries.
         scans: Container → findings of the registry's scan.
+        bases: The containers that run as no task: others are only based on them.
     """
-    return [_entry(outcome, (scans or {}).get(outcome.name, ())) for outcome in outcomes]
+    scans = scans or {}
+    return [{**_entry(outcome, scans.get(outcome.name, ())), "task": outcome.name not in bases} for outcome in outcomes]
 
 
 def findings_document(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -67,7 +75,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         names = [outcome.name for outcome in outcomes if isinstance(outcome, kind)]
         if names:
             parts.append(f"{len(names)} {word} ({', '.join(names)})")
-    return ", ".join(parts) or "no containers"
+    return ", ".join(parts) or NOTHING
 
 
 def _entry(outcome: Outcome, scan: Sequence[Finding]) -> dict[str, Any]:

@@ -46,11 +46,13 @@ class Survey:
     def _part(self, container: Container, known: Mapping[str, Container], tag: str, platform: str) -> Part:
         published = self.published[container.name]
         own = part_tag(tag, platform, container.platforms)
-        base_image = ""
+        base_image = base_digest = ""
         if container.base is not None:
             base = known[container.base]
             base_tag = part_tag(content_tag(self.inputs[base.name]), platform, base.platforms)
             base_image = f"{self._uri(base.name)}:{base_tag}"
+            known_base = self.published[base.name].images.get(base_tag)
+            base_digest = known_base.digest if known_base else ""
         # The newest image may be for several platforms, and the cache of each is in its own part.
         earlier = joined_part_tag(published.newest, platform) if published.newest else ""
         earlier = earlier if earlier in published.images else published.newest
@@ -60,6 +62,7 @@ class Survey:
             tag=own,
             image=f"{uri}:{own}",
             base_image=base_image,
+            base_digest=base_digest,
             cache=f"{uri}:{earlier}" if earlier else "",
             published=own in published.images,
         )
@@ -79,7 +82,7 @@ def survey(folder: Path, registry: Registry) -> Survey:
 
     Raises:
         UsageError: A container is not well formed.
-        PipelineError: A file cannot be read, or the registry does not answer.
+        PipelineError: A file cannot be read, or the registry does not say which images it has.
     """
     containers = discover(folder)
     with ThreadPoolExecutor(1) as thread:
@@ -88,5 +91,13 @@ def survey(folder: Path, registry: Registry) -> Survey:
         inputs = all_inputs(containers)
         published = dict(asked.result())
     for name in missing(inputs, published):
-        published[name] = replace(published[name], recorded=registry.recorded(name, published[name]))
+        published[name] = _with_record(name, published[name], registry)
     return Survey(containers, inputs, published, make_plan(inputs, published))
+
+
+def _with_record(name: str, published: Published, registry: Registry) -> Published:
+    """With what its newest image records: that gives a reason its words, and is worth no failure."""
+    try:
+        return replace(published, recorded=registry.recorded(name, published))
+    except PipelineError as error:
+        return replace(published, unread=error.what)

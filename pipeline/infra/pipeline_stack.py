@@ -12,7 +12,7 @@ from constructs import Construct
 
 from pipeline import names
 from pipeline.images.containers import Container
-from pipeline.infra import build_steps, pipeline_roles, registry, registry_secrets, steps
+from pipeline.infra import approval_request, build_steps, pipeline_roles, registry, registry_secrets, steps
 from pipeline.infra.artifacts import Artifacts
 from pipeline.infra.environment import EnvironmentStage
 from pipeline.infra.place import Place, of_environment
@@ -143,13 +143,14 @@ class PipelineStack(Stack):
             steps.dossier(self._settings, environment, there, kept=kept, writing=self._artifacts.writing()),
             self._evidence,
         )
-        facts = [
-            f"Release commit {self._source.source_attribute('CommitId')} to {environment}.",
-            *(f"{name} runs it as {step.exported_variable('RELEASE')}." for name, step in self._synced.items()),
-            dossier.exported_variable("DOSSIER"),
-        ]
+        comment = approval_request.comment(
+            environment,
+            commit=self._source.source_attribute("CommitId"),
+            releases={name: step.exported_variable("RELEASE") for name, step in self._synced.items()},
+            dossier=dossier.exported_variable("DOSSIER"),
+        )
         link = dossier.exported_variable("DOSSIER_LINK")
-        approval = pipelines.ManualApprovalStep("approve", comment=" ".join(facts), review_url=link)
+        approval = pipelines.ManualApprovalStep("approve", comment=comment, review_url=link)
         # CDK looks for such references in the comment only; this is how its other steps say where theirs are.
         approval._discover_referenced_outputs(link)  # noqa: SLF001 - protected in TypeScript
         return [dossier, approval]

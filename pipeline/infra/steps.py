@@ -62,6 +62,7 @@ def build_images(repositories: Sequence[str], secrets: Sequence[Right]) -> Step:
                     "ecr:BatchCheckLayerAvailability",
                     "ecr:BatchGetImage",
                     "ecr:CompleteLayerUpload",
+                    "ecr:DescribeImageScanFindings",
                     "ecr:DescribeImages",
                     "ecr:DescribeRepositories",
                     "ecr:GetDownloadUrlForLayer",

@@ -1,10 +1,13 @@
 """A Docker engine with a small image of its own, and a registry, for tests that build for real."""
 
 import io
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import boto3
 import docker
@@ -21,6 +24,35 @@ from tests.localaws.conftest import free_port
 __all__ = ["TINY"]  # tests of other packages take it from here
 
 PROGRAMS = ("/bin/sh", "/bin/sleep")
+NOBODY = 65534
+
+AsNobody = Callable[[Path], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    """A folder that a user without rights may look into, too: pytest's own are for the one who runs it."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def as_nobody() -> AsNobody:
+    """Shuts a file or folder, and works as a user who has no right to it: root may read everything."""
+
+    @contextmanager
+    def shut(path: Path) -> Iterator[None]:
+        mode, user = path.stat().st_mode, os.geteuid()
+        path.chmod(0)
+        os.seteuid(NOBODY if user == 0 else user)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+            path.chmod(mode)
+
+    return shut
 
 
 def _linked(program: str) -> list[str]:

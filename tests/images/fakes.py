@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from pipeline.errors import PipelineError
 from pipeline.images.builder import BuildError, Order, PushError, Say
 from pipeline.images.checks.finding import Finding
+from pipeline.images.checks.scan import Scan
 from pipeline.images.containers import Container
-from pipeline.images.inputs import Inputs
 from pipeline.images.plan import Image, Published
-from pipeline.images.record import LABEL, read_label
+from pipeline.images.record import LABEL, Record, read_label
 from pipeline.images.registry import Login
 
 HOST = "registry.test"
@@ -22,13 +23,16 @@ class MemoryRegistry:
 
     tags: dict[str, dict[str, Mapping[str, str]]] = field(default_factory=dict)  # container → tag → labels
     asked: list[str] = field(default_factory=list)
+    tells_no_labels: bool = False
 
     def published(self, names: Sequence[str]) -> Mapping[str, Published]:
         self.asked.append("published")
         return {name: self._published(name) for name in names}
 
-    def recorded(self, name: str, published: Published) -> Inputs | None:
+    def recorded(self, name: str, published: Published) -> Record | None:
         self.asked.append(f"recorded {name}")
+        if self.tells_no_labels:
+            raise PipelineError("the registry cannot be asked: HTTP Error 503", where=name)
         labels = self.tags.get(name, {}).get(published.newest, {})
         return read_label(labels.get(LABEL, ""))
 
@@ -54,6 +58,30 @@ class MemoryRegistry:
         tags = self.tags[name]
         images = {tag: Image(f"sha256:{name}-{tag}", 1) for tag in tags}
         return Published(f"{HOST}/etl/{name}", images, newest=next(reversed(tags), ""))
+
+
+@dataclass
+class MemoryScanner:
+    """Scans that go on with each question; the last answer stays."""
+
+    scans: dict[str, list[Scan | PipelineError]] = field(default_factory=dict)  # digest → answers
+    indexes: dict[str, dict[str, str] | PipelineError] = field(default_factory=dict)  # digest → platform → digest
+    asked: list[str] = field(default_factory=list)
+
+    def parts(self, name: str, digest: str) -> Mapping[str, str]:
+        self.asked.append(f"parts {name}")
+        found = self.indexes[digest]
+        if isinstance(found, PipelineError):
+            raise found
+        return found
+
+    def scan(self, name: str, digest: str) -> Scan:
+        self.asked.append(f"scan {name}")
+        answers = self.scans.get(digest, [Scan()])
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(found, PipelineError):
+            raise found
+        return found
 
 
 @dataclass

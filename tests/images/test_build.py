@@ -1,5 +1,6 @@
 """Carrying out a plan: order, limits, failures, and what is said of each image."""
 
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import Image, UpToDate
 from pipeline.images.record import LABEL, read_label
 from pipeline.images.report import images_document, summary
+from pipeline.images.results import Results, not_begun
 from pipeline.images.survey import survey
 from tests.images.fakes import HOST, MemoryBuilder, MemoryJudge, MemoryRegistry
 from tests.images.folders import BASED, PLAIN, write
@@ -161,9 +163,9 @@ def test_an_image_carries_standard_labels_and_what_it_was_made_from(world: World
     assert labels["org.opencontainers.image.source"] == "codecommit::eu-west-1://etl"
     assert labels["org.opencontainers.image.base.name"].startswith(f"{HOST}/etl/b:")
     assert world.builder.orders["alone"].labels["org.opencontainers.image.base.name"] == "debian:12"
-    inputs = read_label(labels[LABEL])
-    assert inputs is not None
-    assert sorted(inputs.files) == ["Dockerfile", "container.toml", "x"]
+    record = read_label(labels[LABEL])
+    assert record is not None
+    assert sorted(record.inputs.files) == ["Dockerfile", "container.toml", "x"]
 
 
 def test_no_label_is_left_to_be_inherited_from_the_base(world: World) -> None:
@@ -216,7 +218,7 @@ def test_the_summary_is_one_line() -> None:
 
 
 def test_images_json_has_an_entry_for_every_container() -> None:
-    document = images_document(tuple(outcomes()))
+    document = images_document(tuple(outcomes()), bases=["a"])
     assert [entry["result"] for entry in document] == ["up to date", "built", "failed", "skipped", "built"]
     assert document[1] == {
         "name": "b",
@@ -227,7 +229,9 @@ def test_images_json_has_an_entry_for_every_container() -> None:
         "reason": "x changed",
         "seconds": 1.3,
         "findings": [],
+        "task": True,
     }
+    assert [entry["name"] for entry in document if not entry["task"]] == ["a"]
     assert (document[2]["digest"], document[3]["reason"]) == (None, "its base c failed")
 
 
@@ -271,8 +275,60 @@ def test_a_base_with_a_digest_is_named_with_it(world: World) -> None:
     assert labels["org.opencontainers.image.version"] == world.builder.orders["alone"].image.rpartition(":")[2]
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "declared", "name", "digest"),
+    [
+        ("FROM debian:12 AS run\nFROM alpine:3 AS test\n", 'target = "run"', "debian:12", ""),
+        ("ARG V=12\nARG B=debian:${V}@sha256:abc\nFROM ${B}\n", "", "debian:12", "sha256:abc"),
+        ("ARG V=12\nFROM debian:$V\n", 'arguments = { V = "13" }', "debian:13", ""),
+        ("ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS build\nFROM debian:12\n", 'base = "base"', "debian:12", ""),
+        ("ARG V\nFROM debian:$V\n", "", "debian:$V", ""),
+    ],
+)
+def test_the_base_in_the_labels_is_the_shipped_stages(
+    world: World, dockerfile: str, declared: str, name: str, digest: str
+) -> None:
+    write(world.folder, {"alone/Dockerfile": f"{dockerfile}COPY . /\n", "alone/container.toml": declared})
+    world.build()
+    labels = world.builder.orders["alone"].labels
+    assert labels["org.opencontainers.image.base.name"] == name
+    assert labels["org.opencontainers.image.base.digest"] == digest
+
+
+def test_the_digest_of_our_own_base_is_in_the_labels_whether_it_was_there_or_is_new(world: World) -> None:
+    world.build()
+    tag = next(iter(world.registry.tags["base"]))
+    assert world.builder.orders["a"].labels["org.opencontainers.image.base.digest"] == f"sha256:base-{tag}"
+    write(world.folder, {"a/x": "changed"})
+    world.build()
+    assert world.builder.orders["a"].labels["org.opencontainers.image.base.digest"] == f"sha256:base-{tag}"
+
+
+def test_labels_that_cannot_be_read_are_no_reason_not_to_build(world: World) -> None:
+    world.build()
+    write(world.folder, {"alone/x": "changed"})
+    world.registry.tells_no_labels = True
+    made = world.build()["alone"]
+    assert isinstance(made, Built)
+    assert made.reason.endswith(
+        "what the newest image was made from cannot be read: the registry cannot be asked: HTTP Error 503"
+    )
+
+
+def test_a_build_that_never_began_leaves_images_json_and_a_summary_too(world: World, tmp_path: Path) -> None:
+    world.build()
+    write(world.folder, {"c/x": "changed"})
+    found = survey(world.folder, world.registry)
+    results = Results(tmp_path / "out/images.json", tmp_path / "out/summary", bases=["base"])
+    results.write(not_begun(found.plan, PipelineError("no Docker engine answers")), {})
+    assert (tmp_path / "out/summary").read_text() == "1 failed (c), 4 up to date (alone, base, a, b)\n"
+    entries = {each["name"]: each for each in json.loads((tmp_path / "out/images.json").read_text())}
+    assert (entries["c"]["result"], entries["c"]["digest"], entries["a"]["result"]) == ("failed", None, "up to date")
+    assert [name for name, each in entries.items() if not each["task"]] == ["base"]
+
+
 def test_what_a_scan_found_is_in_images_json_and_fails_the_build_only_when_denied() -> None:
-    built = Built("x", "t", "new container", Image("d", 1, "COMPLETE", {"HIGH": 1}), 1)
+    built = Built("x", "t", "new container", Image("d", 1), 1)
     for denied in (False, True):
         found = {"x": (Finding("scan", "x", "the registry's scan found 1 HIGH", denied=denied, mend="See it."),)}
         assert images_document((built,), found)[0]["findings"][0]["denied"] is denied

@@ -50,7 +50,11 @@ def test_the_way_of_an_image(project: Project, engine: docker.DockerClient) -> N
     assert said.decode() == "otherbye\n" or said.decode().split() == ["other", "bye"]
 
 
-def test_a_base_that_only_the_registry_has_is_taken_from_there(project: Project, engine: docker.DockerClient) -> None:
+@pytest.mark.parametrize("path", [os.environ["PATH"], "/nowhere"], ids=["command", "classic"])
+def test_a_base_that_only_the_registry_has_is_taken_from_there(
+    project: Project, engine: docker.DockerClient, path: str
+) -> None:
+    project.environment["PATH"] = path
     project.build()
     for image in engine.images.list():
         for tag in image.tags:
@@ -71,6 +75,7 @@ def test_a_dockerfile_that_fails_is_told_with_its_step_and_the_others_are_pushed
     assert (project.folder / "summary").read_text() == "1 built (base), 1 failed (child)\n"
     assert "RUN echo because; exit 7" in err
     assert "because" in err
+    assert {entry["result"] for entry in project.images().values()} == {"built", "failed"}
     assert "Traceback" not in err
     assert (project.images()["child"]["result"], project.images()["child"]["digest"]) == ("failed", None)
     assert len(project.tags("base")) == 1
@@ -124,8 +129,10 @@ def test_a_registry_that_is_down_is_a_sentence(project: Project) -> None:
 def test_an_engine_that_is_down_is_a_sentence_and_not_needed_when_nothing_is_built(project: Project) -> None:
     host = project.environment["DOCKER_HOST"]
     project.environment["DOCKER_HOST"] = "unix:///nowhere.sock"
-    code, _, err = project.run("build")
+    code, _, err = project.run("build", "--summary-file", "summary")
     assert (code, "no Docker engine answers" in err) == (1, True)
+    assert (project.folder / "summary").read_text() == "2 failed (base, child)\n"
+    assert {entry["result"] for entry in project.images().values()} == {"failed"}
     project.environment["DOCKER_HOST"] = host
     project.build()
     project.environment["DOCKER_HOST"] = "unix:///nowhere.sock"

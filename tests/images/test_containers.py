@@ -1,11 +1,13 @@
 """Folders of containers: what is read, in which order, and what is refused in which words."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UsageError
 from pipeline.images.containers import discover
+from tests.images.conftest import AsNobody
 from tests.images.folders import BASED, PLAIN, write
 
 
@@ -71,6 +73,8 @@ def test_files_beside_the_containers_and_folders_of_tools_are_passed_over(tmp_pa
         "FROM --platform=linux/amd64 ${BASE_IMAGE} AS build",
         "from $BASE_IMAGE as build",
         "# a comment\n\nFROM \\\n  ${BASE_IMAGE}",
+        'FROM "${BASE_IMAGE}"',
+        "FROM ${BASE_IMAGE:-debian:12}",
     ],
 )
 def test_a_base_is_recognised_however_the_dockerfile_writes_it(tmp_path: Path, first: str) -> None:
@@ -166,6 +170,37 @@ def test_what_is_wrong_is_said_with_the_folder_and_the_mend(tmp_path: Path, case
     assert "\n" not in error.value.what
     assert str(tmp_path) in error.value.where
     assert mend in error.value.mend
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _dangling], ids=["folder", "loop", "link to nowhere"])
+def test_a_declaration_that_is_no_readable_file_is_said_with_its_place(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(write(tmp_path, {"x/Dockerfile": PLAIN}) / "x/container.toml")
+    with pytest.raises(UsageError, match="cannot be read") as error:
+        discover(tmp_path)
+    assert error.value.where == str(tmp_path / "x/container.toml")
+    assert "plain file" in error.value.mend
+
+
+@pytest.mark.parametrize("shut", ["x/container.toml", "x/Dockerfile", "x", "."])
+def test_what_nobody_may_read_is_said_with_its_place(readable_by_all: Path, as_nobody: AsNobody, shut: str) -> None:
+    write(readable_by_all, {"x/Dockerfile": PLAIN, "x/container.toml": "", "x/y": ""})
+    with as_nobody(readable_by_all / shut), pytest.raises(UsageError, match="cannot be read: Permission") as error:
+        discover(readable_by_all)
+    assert error.value.where.startswith(str(readable_by_all / shut))
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,9 +18,9 @@ from pipeline.images.content import TAG_LENGTH, content_tag, content_tags, encod
 from pipeline.images.context import build_context
 from pipeline.images.inputs import FileInput, Inputs, read_inputs
 from pipeline.process import run
+from tests.images.conftest import AsNobody
 from tests.images.folders import BASED, PLAIN, write
 
-NOBODY = 65534
 TREE = {
     "base/Dockerfile": PLAIN,
     "base/src/lib.py": "lib",
@@ -96,6 +95,26 @@ def test_ignored_files_and_empty_folders_do_not_matter(tmp_path: Path) -> None:
     before = tags(write(tmp_path, TREE))
     write(tmp_path, {"one/ignored/x": "1", "one/src/main.pyc": "1", "one/empty/deep/": ""})
     assert tags(tmp_path) == before
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=trees, ignored=trees, executable=st.booleans())
+def test_files_that_are_ignored_do_not_change_the_tag_whatever_they_are(
+    tmp_path: Path, files: dict[str, str], ignored: dict[str, str], executable: bool
+) -> None:
+    shutil.rmtree(tmp_path / "c", ignore_errors=True)
+    kept = {path: text for path, text in files.items() if not any(other.startswith(path + "/") for other in files)}
+    ignore = "# out\nskip\n**/*.tmp\n!skip/kept\nlogs/*\n"
+    always = {"Dockerfile": "FROM scratch\n", ".dockerignore": ignore, "skip/kept": "kept"}
+    folder = write(tmp_path / "c", {**kept, **always})
+    before = tag_of(container(folder))
+    for path, text in ignored.items():
+        for place in (f"skip/in/{path}~", f"{path.replace('/', '~')}~.tmp", f"logs/{path}~"):
+            target = write(folder, {place.replace("/~", "~"): text}) / place.replace("/~", "~")
+            target.chmod(0o755 if executable else 0o600)
+    assert tag_of(container(folder)) == before
+    (folder / "skip/kept").write_text("changed")
+    assert tag_of(container(folder)) != before
 
 
 def test_a_clone_and_a_zip_without_git_give_the_same_tags(tmp_path: Path) -> None:
@@ -292,24 +311,14 @@ def test_a_pipe_in_the_context_is_refused_by_name(tmp_path: Path) -> None:
     assert error.value.where == str(folder / "pipe")
 
 
-@pytest.fixture
-def readable_by_all() -> Iterator[Path]:
-    """A folder that a user without rights may look into, too: pytest's own are for the one who runs it."""
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-def test_a_file_that_cannot_be_read_is_an_error(readable_by_all: Path) -> None:
-    folder = write(readable_by_all, {"Dockerfile": PLAIN, "x": ""})
-    (folder / "x").chmod(0)
-    one, user = container(folder), os.geteuid()
-    os.seteuid(NOBODY if user == 0 else user)  # root may read everything
-    try:
-        with pytest.raises(PipelineError, match="cannot be read"):
-            tag_of(one)
-    finally:
-        os.seteuid(user)
+@pytest.mark.parametrize("shut", ["x", ".dockerignore", "folder"])
+def test_a_file_that_cannot_be_read_is_an_error_with_its_name(
+    readable_by_all: Path, as_nobody: AsNobody, shut: str
+) -> None:
+    folder = write(readable_by_all, {"Dockerfile": PLAIN, "x": "", ".dockerignore": "# none", "folder/y": ""})
+    with as_nobody(folder / shut), pytest.raises(PipelineError, match="cannot be read") as error:
+        tag_of(container(folder))
+    assert error.value.where == str(folder / shut)
 
 
 # --- the context that is built is the one that was tagged

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.images.dockerfile import parse
+from pipeline.images.dockerfile_syntax import declared_arguments, expanded
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,10 @@ from pipeline.images.dockerfile import parse
         ("FROM x\nRUN <<EOF\nCOPY src /src\nEOF\nRUN y", False),
         ("FROM x\nRUN echo \\\n  # COPY a b\n  COPY", False),
         ("FROM x\n# COPY a b", False),
+        ("FROM x\nRUN --mount=type=bind,target=/src make", True),
+        ("FROM x\nRUN --mount=target=/src make", True),
+        ("FROM x\nRUN --mount=type=bind,from=y,target=/src make", False),
+        ("FROM x\nRUN --mount=type=cache,target=/src make", False),
     ],
 )
 def test_it_is_known_whether_files_of_the_context_are_copied(text: str, copies: bool) -> None:
@@ -60,3 +65,24 @@ def test_stages_are_found_without_regard_to_case() -> None:
 )
 def test_the_secrets_that_are_mounted_are_known(run: str, secrets: set[str]) -> None:
     assert parse(f"FROM x\n{run}\n").secrets == secrets
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("$X-${X}", "1-1"),
+        ("${X:-2}${Y:-2}${E:-2}${E-2}", "122"),
+        ("${X:+2}${Y:+2}${E:+2}${E+2}", "22"),
+        ("${X?why}${Y?why}", "1${Y?why}"),
+        ("$Y ${Y} ${Y:-${X}}", "$Y ${Y} ${Y:-1}"),
+    ],
+)
+def test_variables_are_replaced_as_docker_does_and_unknown_ones_stay(written: str, meant: str) -> None:
+    assert expanded(written, {"X": "1", "E": ""}) == meant
+
+
+def test_the_arguments_before_the_first_stage_have_their_defaults_and_the_teams_values() -> None:
+    found = parse("ARG A=1 B=\"x y\"\nARG C=$A-'2'\nARG D\nFROM x\nARG E=5\n")
+    assert found.values({}) == {"A": "1", "B": "x y", "C": "1-2"}
+    assert found.values({"A": "3", "D": "4", "E": "5"}) == {"A": "3", "B": "x y", "C": "3-2", "D": "4"}
+    assert declared_arguments("A B= C=c") == [("A", None), ("B", ""), ("C", "c")]

@@ -92,6 +92,8 @@ def test_the_rows_of_the_table(tmp_path: Path, ignore: str, sent: str) -> None:
         ("[a*]", "means something else to Docker"),
         ("a|b*", "does not read | as plain"),
         ("a{2}?", "does not read {2} as plain"),
+        ("a{2,}?", "does not read {2,} as plain"),
+        ("a{2,3}?", "does not read {2,3} as plain"),
     ],
 )
 def test_a_pattern_that_docker_refuses_or_reads_strangely_is_refused_with_its_line(pattern: str, why: str) -> None:
@@ -101,9 +103,9 @@ def test_a_pattern_that_docker_refuses_or_reads_strangely_is_refused_with_its_li
     assert why in error.value.what
 
 
-@pytest.mark.parametrize("pattern", ["a|b", "{{name}}/*", "a{2}", "a+b(c)*", "a]b"])
+@pytest.mark.parametrize("pattern", ["a|b", "{{name}}/*", "a{2}", "a+b(c)*", "a]b", "a{,2}*", "{[a]2}*", "{\\,2}*"])
 def test_characters_that_mean_nothing_are_plain(tmp_path: Path, pattern: str) -> None:
-    name = pattern.replace("*", "x")
+    name = pattern.replace("*", "x").replace("[a]", "a").replace("\\", "")
     write(tmp_path, {name: "", "other": ""})
     assert [path for path, _ in sent_files(tmp_path, parse(pattern))] == ["other"]
 

@@ -247,7 +247,7 @@ def test_a_login_that_has_expired_is_told_as_that(
 def test_a_session_of_aws_that_has_expired_says_to_log_in(code: str) -> None:
     registry = EcrRegistry(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: name)
     with Stubber(registry._ecr) as stub:
-        stub.add_client_error("describe_repositories", code)
+        stub.add_client_error("describe_images", code)
         with pytest.raises(PipelineError) as error:
             registry.published(["etl/x"])
     assert error.value.mend == "Log in to AWS again."
@@ -271,7 +271,61 @@ def test_a_cause_that_is_not_in_the_dockerfile_is_named_with_its_mend(line: str)
     assert error.mend
 
 
-def test_what_a_program_of_the_dockerfile_says_is_no_cause() -> None:
-    error = BuildError(["#7 0.2 sh: 1: Syntax error: unexpected EOF", "executor failed: exit code: 2"], "host/x:1")
+GONE = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError(…: Connection aborted)'"
+REFUSED = "401 Client Error: Unauthorized for url: https://pypi.corp/simple/x/"
+EXIT = 'process "/bin/sh -c pip install x # 401 Unauthorized" did not complete successfully: exit code: 1'
+# What a RUN that fails by itself looks like to each builder.
+PROGRAMS_FAIL: dict[str, list[str]] = {
+    "an unexpected end": ["#7 0.2 sh: 1: Syntax error: unexpected EOF", "executor failed: exit code: 2"],
+    "BuildKit": [
+        "#8 [2/2] RUN pip install x # 401 Unauthorized",
+        f"#8 12.31 {GONE}",
+        f"#8 12.35 {REFUSED}",
+        f"#8 ERROR: {EXIT}",
+        "------",
+        " > [2/2] RUN pip install x # 401 Unauthorized:",
+        f"12.31 {GONE}",
+        REFUSED,
+        "------",
+        "Dockerfile:2",
+        "--------------------",
+        "   2 | >>> RUN pip install x # 401 Unauthorized",
+        "--------------------",
+        f"ERROR: failed to solve: {EXIT}",
+    ],
+    "BuildKit 20.10": [
+        "#5 [2/2] RUN pip install x",
+        f"#5 0.335 {REFUSED}",
+        "#5 ERROR: executor failed running [/bin/sh -c pip install x # 401 Unauthorized]: exit code: 1",
+        "executor failed running [/bin/sh -c pip install x # 401 Unauthorized]: exit code: 1",
+    ],
+    "classic": [
+        "Step 2/2 : RUN pip install x # 401 Unauthorized",
+        " ---> Running in 0123456789ab",
+        GONE,
+        REFUSED,
+        "Removing intermediate container 0123456789ab",
+        "The command '/bin/sh -c pip install x # 401 Unauthorized' returned a non-zero code: 1",
+    ],
+}
+
+
+@pytest.mark.parametrize("builder", PROGRAMS_FAIL)
+def test_what_a_program_of_the_dockerfile_says_is_no_cause(builder: str) -> None:
+    error = BuildError(PROGRAMS_FAIL[builder], "host/x:1")
     assert "its Dockerfile failed" in error.what
     assert not error.mend
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (["Step 2/2 : RUN x", " ---> Running in 0123456789ab", "up", "('Connection aborted.', …)"], "engine went away"),
+        (["#8 12.3 up", "ERROR: failed to receive status: rpc error: code = Unavailable desc = EOF"], "engine went"),
+        (["#3 ERROR: failed to authorize: 401 Unauthorized", "------", " > [1/2] FROM x:1:", "------"], "log-in to"),
+        (["#8 12.3 cp: error writing '/x': No space left on device"], "the disk is full"),
+        (["#8 0.1 exec /bin/sh: exec format error"], "cannot run programs of that platform"),
+    ],
+)
+def test_what_the_engine_says_is_a_cause_and_a_full_disk_whoever_meets_it(lines: list[str], what: str) -> None:
+    assert what in BuildError(lines, "host/x:1").what

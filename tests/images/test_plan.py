@@ -1,14 +1,18 @@
 """Which images are rebuilt, and in which words."""
 
+import base64
+import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from pipeline.images.content import content_tag
+from pipeline.images.content import VERSION, content_tag
 from pipeline.images.inputs import FileInput, Inputs
 from pipeline.images.plan import Image, Published, Rebuild, UpToDate, make_plan, missing
-from pipeline.images.record import LONGEST, differences, label, read_label
+from pipeline.images.record import LONGEST, Record, differences, label, read_label
 from pipeline.images.report import plan_document, plan_lines
 
 A, B = "a" * 64, "b" * 64
@@ -20,7 +24,7 @@ OLD = Inputs(
 IMAGE = Image("sha256:1", 7)
 
 
-def recorded(inputs: Inputs) -> Inputs:
+def recorded(inputs: Inputs) -> Record:
     """What comes back from an image's label."""
     value = label(inputs)
     assert value is not None
@@ -29,8 +33,9 @@ def recorded(inputs: Inputs) -> Inputs:
     return found
 
 
-def published(*tags: str, before: Inputs | None = None) -> Published:
-    return Published("host/x", dict.fromkeys(tags, IMAGE), newest=tags[-1] if tags else "", recorded=before)
+def published(*tags: str, before: Record | None = None, unread: str = "") -> Published:
+    images = dict.fromkeys(tags, IMAGE)
+    return Published("host/x", images, newest=tags[-1] if tags else "", recorded=before, unread=unread)
 
 
 def reasons(inputs: Mapping[str, Inputs], has: Mapping[str, Published], name: str) -> tuple[str, ...]:
@@ -86,8 +91,13 @@ def test_a_platform_that_goes_is_said() -> None:
         (published(), ("new container",)),
         (published("0", before=recorded(OLD)), ("image is missing from the registry",)),
         (published("0"), ("content changed; the newest image does not record from what",)),
+        (published("0", before=Record(OLD, VERSION - 1)), ("the encoding of tags changed",)),
+        (
+            published("0", unread="HTTP Error 503"),
+            ("content changed; what the newest image was made from cannot be read: HTTP Error 503",),
+        ),
     ],
-    ids=["no repository", "no image", "the same inputs", "nothing recorded"],
+    ids=["no repository", "no image", "the same inputs", "nothing recorded", "another encoding", "unreadable"],
 )
 def test_what_the_registry_has_decides_the_reason(has: Published, said: tuple[str, ...]) -> None:
     assert reasons({"x": OLD}, {"x": has}, "x") == said
@@ -148,7 +158,25 @@ def test_values_of_build_arguments_stay_out_of_the_words() -> None:
 
 def test_a_label_survives_names_that_are_no_text() -> None:
     odd = replace(OLD, files={"caf\udce9 ☕": FileInput("link", A)})
-    assert list(recorded(odd).files) == ["caf\udce9 ☕"]
+    assert list(recorded(odd).inputs.files) == ["caf\udce9 ☕"]
+
+
+def test_a_label_names_the_version_of_the_encoding_and_an_older_label_had_the_first() -> None:
+    assert recorded(OLD).version == VERSION
+    document: dict[str, Any] = {"platforms": [], "target": "", "arguments": {}, "base": None, "files": {}}
+    older = read_label(base64.b64encode(zlib.compress(json.dumps(document).encode())).decode())
+    assert older is not None
+    assert older.version == 1
+
+
+def test_another_encoding_is_said_before_what_else_changed() -> None:
+    has = {"x": published("0", before=Record(recorded(OLD).inputs, VERSION + 1))}
+    wanted = files(src__main_py=FileInput("file", B))
+    assert reasons({"x": wanted}, has, "x") == ("the encoding of tags changed", "src/main.py changed")
+
+
+def test_a_plan_of_nothing_says_so() -> None:
+    assert plan_lines(make_plan({}, {})) == ["no containers"]
 
 
 def test_a_label_that_would_not_fit_on_a_command_line_is_left_out() -> None:

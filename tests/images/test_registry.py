@@ -1,15 +1,24 @@
 """What is asked of ECR, in how many requests, and what its errors become."""
 
+import json
 import uuid
 from collections import Counter
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
 from pipeline.errors import PipelineError
+from pipeline.images.checks.scan import Scan
 from pipeline.images.ecr import EcrRegistry
-from pipeline.images.plan import Image, Published
+from pipeline.images.ecr_scan import EcrScan
+from pipeline.images.plan import Published
+from pipeline.images.registry import Login
+from pipeline.images.registry_label import image_label
 from pipeline.localaws.region import LocalRegion
 from tests.localaws.ecr.conftest import Registry as Pusher
 
@@ -104,18 +113,99 @@ def test_a_registry_that_does_not_answer_is_a_sentence(registry: LocalRegion, mo
             ask()
 
 
-def test_what_ecr_says_of_a_scan_comes_with_the_image_at_no_further_request() -> None:
-    registry = EcrRegistry(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: f"etl/{name}")
-    detail = {
-        "imageDigest": "sha256:1",
-        "imageSizeInBytes": 7,
-        "imageScanStatus": {"status": "COMPLETE"},
-        "imageScanFindingsSummary": {"findingSeverityCounts": {"CRITICAL": 1, "LOW": 4}},
+def test_a_hundred_repositories_of_which_some_are_missing_take_one_request_more_than_there_are(
+    counted: Counted,
+) -> None:
+    names = [f"n{number}" for number in range(102)]
+    counted.create(*names[2:])
+    found = counted.registry.published(names)
+    assert [name for name in names if not found[name].uri] == names[:2]
+    assert counted.requests == {"DescribeRepositories": 1, "DescribeImages": 102}
+
+
+def answering(*answers: dict[str, Any]) -> EcrScan:
+    """ECR's scans, with what the API answers, one after the other."""
+    found = EcrScan(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: f"etl/{name}")
+    stub = Stubber(found._ecr)
+    for answer in answers:
+        stub.add_response(**answer)
+    stub.activate()
+    return found
+
+
+def test_a_scan_is_asked_for_by_digest_where_todays_scanners_tell_it() -> None:
+    digest = f"sha256:{'1' * 64}"
+    answer = {
+        "imageScanStatus": {"status": "COMPLETE", "description": "The scan was completed successfully."},
+        "imageScanFindings": {"findingSeverityCounts": {"CRITICAL": 1, "LOW": 4}},
     }
-    with Stubber(registry._ecr) as stub:
-        stub.add_response("describe_images", {"imageDetails": [detail]})
-        image = registry.image("x", "t")
-    assert image == Image("sha256:1", 7, "COMPLETE", {"CRITICAL": 1, "LOW": 4})
+    asked = {"repositoryName": "etl/x", "imageId": {"imageDigest": digest}}
+    found = answering({"method": "describe_image_scan_findings", "service_response": answer, "expected_params": asked})
+    scan = found.scan("x", digest)
+    assert (scan.status, scan.severities) == ("COMPLETE", {"CRITICAL": 1, "LOW": 4})
+
+
+def test_the_parts_of_an_index_are_known_by_platform() -> None:
+    members = [
+        {"digest": "sha256:a", "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": "sha256:b", "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}},
+    ]
+    images = [{"imageManifest": json.dumps({"manifests": members})}]
+    found = answering({"method": "batch_get_image", "service_response": {"images": images}})
+    assert found.parts("x", "sha256:1") == {"linux/amd64": "sha256:a", "linux/arm64/v8": "sha256:b"}
+    with pytest.raises(PipelineError, match="cannot be asked"):
+        answering({"method": "batch_get_image", "service_response": {"images": []}}).parts("x", "sha256:1")
+
+
+def test_an_image_that_was_never_scanned_has_no_scan(counted: Counted) -> None:
+    counted.create("a")
+    digest = counted.push("a", "one")
+    session = boto3.Session("local", "local", region_name=counted.region.region)
+    assert EcrScan(session, lambda name: f"{counted.prefix}/{name}").scan("a", digest) == Scan()
+
+
+class Odd(BaseHTTPRequestHandler):
+    """A registry that answers as the class says, under whatever path."""
+
+    answers: ClassVar[Mapping[str, bytes]] = {}
+    length: ClassVar[int] = 0
+
+    def do_GET(self) -> None:
+        body = next((body for path, body in self.answers.items() if path in self.path), None)
+        self.send_response(503 if body is None else 200)
+        self.send_header("Content-Length", str(self.length + len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.mark.parametrize(
+    ("answers", "missing"),
+    [
+        ({}, 0),
+        ({"manifests": b'{"manifests": []}'}, 0),
+        ({"manifests": b'{"layers": []}'}, 0),
+        ({"manifests": b"[]"}, 0),
+        ({"manifests": b"no JSON"}, 0),
+        ({"manifests": b'{"config": {"digest": "sha256:1"}}', "blobs": b'{"config": {"Labels": ["x"]}}'}, 0),
+        ({"manifests": b'{"config": {"digest": "sha256:1"}}', "blobs": b'{"config": []}'}, 0),
+        ({"manifests": b'{"config"'}, 9),
+    ],
+    ids=["503", "no part", "no configuration", "no object", "no JSON", "odd labels", "odd configuration", "cut"],
+)
+def test_a_label_that_cannot_be_read_is_a_sentence(answers: Mapping[str, bytes], missing: int) -> None:
+    handler = type("Handler", (Odd,), {"answers": answers, "length": missing})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        login = Login("", f"http://127.0.0.1:{server.server_port}", "user", "password")
+        with pytest.raises(PipelineError, match=r"cannot be asked|not as expected"):
+            image_label(login, "etl/x", "t", "pipeline.inputs")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_parts_that_somebody_else_joined_meanwhile_are_taken_as_they_are() -> None:

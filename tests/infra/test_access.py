@@ -70,6 +70,17 @@ def test_tests_can_do_nothing_in_aws_but_report_and_hand_on(assembly: Assembly) 
         assert ["artifacts" in json.dumps(each["Resource"]).lower() for each in written] == [True]
 
 
+def test_image_builds_ask_for_scans_of_the_projects_own_repositories_only(assembly: Assembly) -> None:
+    [asking] = [
+        statement
+        for statement in statements(assembly, "etl-pipeline", "Rolebuildimages")
+        if "ecr:DescribeImageScanFindings" in listed(statement["Action"])
+    ]
+    repositories = assembly.resources("AWS::ECR::Repository", "etl-pipeline")
+    assert len(listed(asking["Resource"])) == len(repositories)
+    assert "*" not in json.dumps(asking["Resource"])
+
+
 def test_a_sync_step_has_the_release_role_of_its_environment_only(assembly: Assembly) -> None:
     assumed = [
         statement["Resource"]

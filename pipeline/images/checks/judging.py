@@ -1,6 +1,6 @@
 """All checks of an image, each under the team's policy: what is off is not looked for, what is denied stops it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import docker
@@ -9,13 +9,12 @@ from pipeline.errors import PipelineError
 from pipeline.images.checks import lint, pinning, sbom
 from pipeline.images.checks.context_size import too_large
 from pipeline.images.checks.finding import Finding
-from pipeline.images.checks.scan import serious
+from pipeline.images.checks.scan import Scan, Scanned, verdict
 from pipeline.images.checks.secrets import suspicions
 from pipeline.images.containers import DOCKERFILE, Container
 from pipeline.images.dockerignore import IGNORE_FILE
 from pipeline.images.inputs import context_files
-from pipeline.images.plan import Image
-from pipeline.settings import Images, Policy
+from pipeline.settings import SETTINGS_FILE, Images, Policy
 
 
 class Checks:
@@ -26,6 +25,7 @@ class Checks:
         client: The engine, when images are built.
         sboms: Where SBOMs are written.
         tags: Container → content tag, for the SBOMs.
+        secrets: Ids of the build secrets that are supplied, besides those of the settings.
     """
 
     def __init__(
@@ -34,11 +34,13 @@ class Checks:
         client: docker.DockerClient | None = None,
         sboms: Path = Path(),
         tags: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
     ) -> None:
         self._configured = configured
         self._client = client
         self._sboms = sboms
         self._tags = tags or {}
+        self._supplied = {*configured.build_secrets, *secrets}
 
     def before(self, container: Container) -> tuple[Finding, ...]:
         """Findings about a container that is about to be built."""
@@ -52,7 +54,7 @@ class Checks:
         for name, check in checks:
             if (policy := self._policy(name)) != "off":
                 found += check(container, policy == "deny")
-        return tuple(found)
+        return (*found, *self._without_secrets(container))
 
     def built(self, container: Container, image: str, platform: str) -> tuple[Finding, ...]:
         """Write the SBOM of an image in the engine's store; a finding when that is not possible."""
@@ -68,14 +70,18 @@ class Checks:
         sbom.write(self._sboms, container.name, platform, text)
         return ()
 
-    def scanned(self, name: str, image: Image) -> tuple[Finding, ...]:
-        """What the registry's scan found in an image that is in the registry."""
+    def scanned(self, image: Scanned, scan: Scan) -> tuple[Finding, ...]:
+        """What the registry's scan says of an image that is in the registry."""
         policy = self._policy("scan")
-        counts = serious(image, self._configured.scan_severity)
-        if policy == "off" or not counts:
+        what, denied = verdict(scan, self._configured.scan_severity, policy, self._configured.scan_seconds)
+        if policy == "off" or not what:
             return ()
-        mend = "aws ecr describe-image-scan-findings tells them; a newer base image is the usual mend."
-        return (Finding("scan", name, f"the registry's scan found {counts}", policy == "deny", mend),)
+        where = f"{image.name} ({image.platform})" if image.platform else image.name
+        mend = (
+            "aws ecr describe-image-scan-findings tells more; a newer base image is the usual mend of what it found, "
+            "scan_seconds of a scan that takes long."
+        )
+        return (Finding("scan", where, what, denied, mend),)
 
     def _policy(self, name: str) -> Policy:
         policy: Policy = getattr(self._configured.checks, name)
@@ -101,12 +107,25 @@ class Checks:
             Finding(
                 "unpinned_base",
                 str(container.folder / DOCKERFILE),
-                f"{each.written} is not pinned by digest: it may be another image tomorrow",
+                f"{_named(each)} is not pinned by digest: it may be another image tomorrow",
                 denied,
-                "Write the whole name into the Dockerfile." if each.variable else "Pin it: pipeline images pin",
+                _pinning_mend(each),
             )
-            for each in pinning.references(container.dockerfile())
+            for each in pinning.references(container.dockerfile(), container.arguments)
             if not each.pinned
+        ]
+
+    def _without_secrets(self, container: Container) -> list[Finding]:
+        """Never denied: a mount need not be `required`, and then BuildKit goes on without it."""
+        return [
+            Finding(
+                "build_secrets",
+                str(container.folder / DOCKERFILE),
+                f"it mounts the build secret {name!r}, which nobody supplies",
+                denied=False,
+                mend=f"Name it in {SETTINGS_FILE}, images.build_secrets, or give --build-secret {name}=FILE.",
+            )
+            for name in sorted(container.dockerfile().secrets - self._supplied)
         ]
 
     def _size(self, container: Container, denied: bool) -> list[Finding]:
@@ -129,3 +148,15 @@ class Checks:
             )
             for each in suspicions(context_files(container))
         ]
+
+
+def _named(reference: pinning.Reference) -> str:
+    return f"{reference.written} ({reference.name})" if reference.variable and reference.known else reference.written
+
+
+def _pinning_mend(reference: pinning.Reference) -> str:
+    if not reference.variable:
+        return "Pin it: pipeline images pin"
+    if reference.known:
+        return "Write the digest where the build argument has its value."
+    return "Write the whole name into the Dockerfile."

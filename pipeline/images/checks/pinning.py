@@ -6,10 +6,11 @@ other.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.images.dockerfile import Dockerfile
+from pipeline.images.dockerfile_syntax import directives, escape_character, instructions
 
 _DIGEST = "@sha256:"
 
@@ -20,9 +21,9 @@ class Reference:
 
     Attributes:
         written: As it stands there.
-        name: Without the digest.
+        name: Without the digest, with build arguments replaced as far as they are known.
         pinned: It has a digest.
-        variable: A build argument is part of it: what it is, is not known before the build.
+        variable: A build argument is part of it, so that the digest belongs elsewhere.
     """
 
     written: str
@@ -30,12 +31,27 @@ class Reference:
     pinned: bool
     variable: bool
 
+    @property
+    def known(self) -> bool:
+        """Whether it is known, before the build, which image this is."""
+        return "$" not in self.name
 
-def references(dockerfile: Dockerfile) -> tuple[Reference, ...]:
-    """Every image of others that a Dockerfile takes something from, each once."""
+    @property
+    def tagged(self) -> bool:
+        """Whether it has a tag; the colon of a registry's port is none."""
+        return ":" in self.name.rpartition("/")[2]
+
+
+def references(dockerfile: Dockerfile, arguments: Mapping[str, str]) -> tuple[Reference, ...]:
+    """Every image of others that a Dockerfile takes something from, each once.
+
+    Args:
+        dockerfile: The Dockerfile.
+        arguments: The build arguments that it is built with; others have their defaults.
+    """
     return tuple(
-        Reference(written, written.partition("@")[0], _DIGEST in written, "$" in written)
-        for written in dockerfile.outside_images()
+        Reference(written, image.partition("@")[0], _DIGEST in image, "$" in written)
+        for written, image in dockerfile.outside_images(arguments)
     )
 
 
@@ -46,10 +62,37 @@ def pinned(text: str, digests: Mapping[str, str]) -> str:
         text: The Dockerfile.
         digests: Reference as written → `sha256:…`.
     """
-    for written, digest in digests.items():
-        # A name and a digest hold no character that means something in a replacement.
-        new = rf"\g<1>{written.partition('@')[0]}@{digest}"
-        old = re.escape(written)
-        for before in (r"FROM\s+(?:--\S+\s+)*", r"COPY\s+(?:--\S+\s+)*--from="):
-            text = re.sub(rf"^(\s*{before}){old}(?=\s|$)", new, text, flags=re.MULTILINE | re.IGNORECASE)
-    return text
+    lines = text.split("\n")
+    for first, after, before in _places(text):
+        part = "\n".join(lines[first:after])
+        for written, digest in digests.items():
+            part = _replaced(part, before, written, f"{written.partition('@')[0]}@{digest}")
+        lines[first:after] = part.split("\n")
+    return "\n".join(lines)
+
+
+def _places(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where a reference may stand: (first line, line behind the last, expression of what is before it)."""
+    escape = re.escape(escape_character(text))
+    # White space, and the end of a line that goes on, with the comments and empty lines behind it.
+    gap = rf"(?:[ \t]|{escape}[ \t\r]*\n(?:[ \t]*(?:#[^\n]*|\r)?\n)*)+"
+    flags = rf"(?:--\S+?{gap})*"
+    before = {
+        "FROM": rf"\s*FROM{gap}{flags}",
+        "COPY": rf"\s*COPY{gap}{flags}--from=",
+        "RUN": rf"\s*RUN{gap}{flags}--mount=(?:[^\s,]+,)*from=",
+    }
+    if syntax := directives(text).get("syntax"):
+        yield syntax.line, syntax.line + 1, r"\s*#\s*syntax\s*=\s*"
+    for each in instructions(text):
+        if each.word in before:
+            yield each.first, each.after, before[each.word]
+
+
+def _replaced(part: str, before: str, old: str, new: str) -> str:
+    """An instruction with a reference replaced, however often it has it."""
+    found = re.compile(rf"^({before}[\"']?){re.escape(old)}(?=[\"',\s\\`]|$)", re.IGNORECASE)
+    # A name and a digest hold no character that means something in a replacement.
+    while (changed := found.sub(rf"\g<1>{new}", part)) != part:
+        part = changed
+    return part

@@ -1,6 +1,7 @@
 """An SBOM of an image: its packages as a CycloneDX document (ECMA-424, version 1.6), by CycloneDX's own library."""
 
 import io
+import tarfile
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ def contents_of(client: docker.DockerClient, image: str) -> Contents:
     try:
         with _file_system(client, image) as archive:
             return contents(archive)
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, tarfile.TarError) as error:  # a stream that ends early is no archive
         raise PipelineError(f"the image's contents cannot be read: {error}", where=image) from None
 
 

@@ -1,56 +1,160 @@
 """What the registry's own scan found in images: ECR's basic scan on push, or Amazon Inspector's."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from time import monotonic, sleep
+from typing import Protocol
 
-from pipeline.images.plan import Image
-from pipeline.settings import Severity
+from pipeline.errors import PipelineError
+from pipeline.settings import Policy, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
 UNDER_WAY = ("PENDING", "IN_PROGRESS")
+ENDED = ("COMPLETE", "ACTIVE")  # ACTIVE: Amazon Inspector looks again whenever it learns something new
+# No scan will ever tell more of such an image: to wait for it, or to deny it, would be for ever.
+NEVER = ("UNSUPPORTED_IMAGE", "IMAGE_SIZE_EXCEEDED", "SCAN_ELIGIBILITY_EXPIRED", "IMAGE_ARCHIVED")
+NONE_KNOWN = "the registry has not scanned this image"
+UNREAD = "UNREAD"  # our own word: the registry did not say
 # A registry that scans says so within seconds of the push; one that does not never will.
 GRACE_SECONDS = 4.0
 POLL_SECONDS = 1.0
+AT_ONCE = 8  # requests; boto3's connection pool has ten
 
 
-def serious(image: Image, least: Severity) -> str:
-    """The findings that count, `2 CRITICAL, 1 HIGH`; "" when there are none.
+@dataclass(frozen=True)
+class Scan:
+    """The registry's scan of one image.
+
+    Attributes:
+        status: How far it is, in ECR's words; "" when the registry knows of none.
+        severities: What it found: severity → how many.
+        description: The registry's sentence about the status.
+    """
+
+    status: str = ""
+    severities: Mapping[str, int] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """An image whose scan is asked for.
+
+    Attributes:
+        name: Its container.
+        digest: Of the image itself, never of an index.
+        platform: "" when it is for one platform only.
+        grace: Seconds in which a scan that the registry does not know of may still begin.
+    """
+
+    name: str
+    digest: str
+    platform: str = ""
+    grace: float = 0
+
+
+class Scanner(Protocol):
+    """The port: the registry's scans. Every method raises PipelineError when the registry does not say."""
+
+    def parts(self, name: str, digest: str) -> Mapping[str, str]:
+        """Platform → digest, of the images that a container's index joins: no scanner looks into an index."""
+
+    def scan(self, name: str, digest: str) -> Scan:
+        """How far the scan of a container's image is, and what it found."""
+
+
+def grace(policy: Policy, seconds: float, *, pushed_now: bool) -> float:
+    """How long to wait for the first sign of a scan.
+
+    | policy | just pushed | there before |
+    | --- | --- | --- |
+    | `warn` | 4 s | not at all |
+    | `deny` | as long as for its end | 4 s |
 
     Args:
-        image: As the registry describes it.
-        least: The lowest severity that counts.
+        policy: What findings mean.
+        seconds: How long to wait for the end of a scan.
+        pushed_now: This very build has pushed it.
     """
-    counted = SEVERITIES[: SEVERITIES.index(least) + 1]
-    return ", ".join(f"{image.severities[each]} {each}" for each in counted if image.severities.get(each))
+    if policy == "deny":
+        return seconds if pushed_now else min(GRACE_SECONDS, seconds)
+    return min(GRACE_SECONDS, seconds) if pushed_now else 0
 
 
-def scanned(
-    images: Mapping[str, Image],
-    ask: Callable[[str], Image | None],
+def scans(
+    images: Sequence[Scanned],
+    ask: Callable[[Scanned], Scan],
     seconds: float,
     *,
-    grace: float = GRACE_SECONDS,
     pause: Callable[[float], None] = sleep,
-) -> dict[str, Image]:
-    """Wait until the registry has scanned images that were just pushed, as long as it says that it does.
+) -> dict[Scanned, Scan]:
+    """Ask for the scans of images, and wait for those under way.
 
     Args:
-        images: Container → image, as it was when it was pushed.
-        ask: The image of a container, asked for now.
+        images: The images.
+        ask: The scan of an image, asked for now.
         seconds: How long to wait at most.
-        grace: How long to wait for a first sign of a scan.
         pause: Waits that many seconds.
     """
+
+    def asked(image: Scanned) -> Scan:
+        try:
+            return ask(image)
+        except PipelineError as error:
+            return Scan(UNREAD, description=error.what)
+
     started = monotonic()
-    known = dict(images)
-    while waiting := _waiting(known, monotonic() - started < min(grace, seconds)):
-        if monotonic() - started >= seconds:
-            break
-        pause(POLL_SECONDS)
-        for name in waiting:
-            known[name] = ask(name) or known[name]
+    known: dict[Scanned, Scan] = {}
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        waiting = list(images)
+        while waiting:
+            known.update(zip(waiting, threads.map(asked, waiting), strict=True))
+            gone = monotonic() - started
+            waiting = [image for image in waiting if gone < seconds and _may_change(image, known[image], gone)]
+            if waiting:
+                pause(POLL_SECONDS)
     return known
 
 
-def _waiting(known: Mapping[str, Image], silence_counts: bool) -> Sequence[str]:
-    return [name for name, image in known.items() if image.scan in UNDER_WAY or (silence_counts and not image.scan)]
+def verdict(scan: Scan, least: Severity, policy: Policy, seconds: float) -> tuple[str, bool]:
+    """What there is to say of a scan, "" for nothing, and whether the image is denied.
+
+    | status | said | under `deny` |
+    | --- | --- | --- |
+    | COMPLETE, ACTIVE | what it found at or above `least` | denied |
+    | PENDING, IN_PROGRESS | it did not end in time | denied |
+    | FAILED, or a word we do not know | the word, and the registry's sentence | denied |
+    | the registry does not say | why | denied |
+    | UNSUPPORTED_IMAGE and others that are for ever | the word, under `deny` only | let pass |
+    | none | that there is none, under `deny` only | let pass |
+
+    Args:
+        scan: The scan.
+        least: The lowest severity that counts.
+        policy: `warn` or `deny`.
+        seconds: How long its end was waited for.
+    """
+    what = _said(scan, least, seconds)
+    if scan.status and scan.status not in NEVER:
+        return what, bool(what) and policy == "deny"
+    return (what, False) if policy == "deny" else ("", False)
+
+
+def _said(scan: Scan, least: Severity, seconds: float) -> str:
+    sentence = f": {scan.description}" if scan.description else ""
+    if scan.status in ENDED:
+        counted = SEVERITIES[: SEVERITIES.index(least) + 1]
+        found = ", ".join(f"{scan.severities[each]} {each}" for each in counted if scan.severities.get(each))
+        return f"the registry's scan found {found}" if found else ""
+    if scan.status in UNDER_WAY:
+        return f"the registry's scan did not end within {seconds:g} s: {scan.status}"
+    if scan.status == UNREAD:
+        return f"the registry does not say what its scan found{sentence}"
+    if scan.status in NEVER:
+        return f"the registry cannot scan this image: {scan.status}{sentence}"
+    return f"the registry's scan has no result: {scan.status}{sentence}" if scan.status else NONE_KNOWN
+
+
+def _may_change(image: Scanned, scan: Scan, gone: float) -> bool:
+    return scan.status in UNDER_WAY or (not scan.status and gone < image.grace)

@@ -1,7 +1,10 @@
 """Every check on real files: what it finds, what it says, and what a policy makes of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,13 +13,13 @@ from pipeline.images.checks import lint
 from pipeline.images.checks.context_size import too_large
 from pipeline.images.checks.finding import Finding, refuse
 from pipeline.images.checks.judging import Checks
+from pipeline.images.checks.pin import Pin, pin_all
 from pipeline.images.checks.pinning import pinned, references
 from pipeline.images.checks.secrets import suspicions
 from pipeline.images.containers import discover
 from pipeline.images.dockerfile import parse
-from pipeline.images.plan import Image
+from pipeline.settings import BuildSecret, Images
 from pipeline.settings import Checks as Policies
-from pipeline.settings import Images
 from tests.images.folders import write
 
 DIGEST = "sha256:" + "a" * 64
@@ -73,10 +76,21 @@ def test_what_the_linter_does_not_understand_is_said(tmp_path: Path) -> None:
         ),
         ("ARG V\nFROM a:$V\n", ["a:$V"]),
         ("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n", []),
+        ('ARG BASE_IMAGE=x\nFROM "${BASE_IMAGE:-y}"\n', []),
+        ('FROM "a:1"\n', ["a:1"]),
+        ("FROM \\\n  a:1 AS x\n", ["a:1"]),
+        (f"ARG B=python:3@{DIGEST}\nFROM ${{B}}\n", []),
+        ("ARG V=3\nARG B='python:${V}'\nFROM ${B}\n", ["${B}"]),
+        ("ARG S=one\nFROM a AS one\nFROM $S\n", ["a"]),
+        (f"FROM a@{DIGEST}\nRUN --mount=type=bind,from=b:2,target=/x --mount=from=c,target=/y z\n", ["b:2", "c"]),
+        (f"FROM a@{DIGEST} AS one\nRUN --mount=type=cache,from=one,target=/x z --mount=from=no\n", []),
+        (f"# syntax=docker/dockerfile:1\nFROM a@{DIGEST}\n", ["docker/dockerfile:1"]),
+        (f"# escape=\\\n# Syntax = docker/dockerfile:1\nFROM a@{DIGEST}\n", ["docker/dockerfile:1"]),
+        (f"# a comment\n# syntax=docker/dockerfile:1\nFROM a@{DIGEST}\n", []),
     ],
 )
 def test_images_of_others_without_a_digest_are_found(dockerfile: str, unpinned: list[str]) -> None:
-    assert [each.written for each in references(parse(dockerfile)) if not each.pinned] == unpinned
+    assert [each.written for each in references(parse(dockerfile), {}) if not each.pinned] == unpinned
 
 
 def test_pinning_changes_the_references_and_nothing_else() -> None:
@@ -90,6 +104,91 @@ def test_pinning_changes_the_references_and_nothing_else() -> None:
     )
     again = f"FROM a:1@{DIGEST}\n"
     assert pinned(again, {f"a:1@{DIGEST}": "sha256:b"}) == "FROM a:1@sha256:b\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("FROM \\\n  a:1 AS x\n", "FROM \\\n  a:1@D AS x\n"),
+        ("FROM --platform=x \\\r\n  # why\r\n  a:1\r\n", "FROM --platform=x \\\r\n  # why\r\n  a:1@D\r\n"),
+        ("FROM a:1\\\n AS x\n", "FROM a:1@D\\\n AS x\n"),
+        ("# escape=`\nFROM `\n a:1\n", "# escape=`\nFROM `\n a:1@D\n"),
+        ('FROM "a:1"\n', 'FROM "a:1@D"\n'),
+        (
+            "FROM x\nRUN --mount=from=a:1,target=/x --mount=type=bind,target=/y,from=a:1 \\\n echo from=a:1\n",
+            "FROM x\nRUN --mount=from=a:1@D,target=/x --mount=type=bind,target=/y,from=a:1@D \\\n echo from=a:1\n",
+        ),
+        ("# syntax=a:1\nFROM x\n# syntax=a:1\n", "# syntax=a:1@D\nFROM x\n# syntax=a:1\n"),
+        ("FROM x\nRUN <<EOF\nFROM a:1\nEOF\nFROM a:1\n", "FROM x\nRUN <<EOF\nFROM a:1\nEOF\nFROM a:1@D\n"),
+        ("FROM x\nRUN echo \\\nFROM a:1\n", "FROM x\nRUN echo \\\nFROM a:1\n"),
+    ],
+)
+def test_a_reference_is_pinned_however_the_dockerfile_writes_it(before: str, after: str) -> None:
+    assert pinned(before, {"a:1": DIGEST}) == after.replace("@D", f"@{DIGEST}")
+
+
+@dataclass
+class Registries:
+    """As much of Docker's SDK as asks a registry for a digest."""
+
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> "Registries":
+        return self
+
+    def get_registry_data(self, name: str) -> Any:
+        self.asked.append(name)
+        return SimpleNamespace(id=f"sha256:{'b' * 64}")
+
+
+def pins(folder: Path, dockerfile: str, *, update: bool = False) -> tuple[list[Pin], Registries]:
+    write(folder / "x", {"Dockerfile": dockerfile})
+    registries = Registries()
+    return list(pin_all(registries, discover(folder), update=update)), registries  # type: ignore[arg-type]  # a fake
+
+
+def test_what_is_announced_is_written_and_pinned_again_there_is_nothing_to_do(tmp_path: Path) -> None:
+    text = "# syntax=docker/dockerfile:1\nFROM \\\n  a:1 AS x\nRUN --mount=from=b:2,target=/y z\n"
+    done, _ = pins(tmp_path, text)
+    assert [(each.written, each.reason) for each in done] == [("docker/dockerfile:1", ""), ("a:1", ""), ("b:2", "")]
+    written = (tmp_path / "x/Dockerfile").read_text()
+    assert all(each.new in written for each in done)
+    assert pins(tmp_path, written)[0] == []
+
+
+def test_an_update_leaves_a_digest_without_a_tag_alone_and_says_why(tmp_path: Path) -> None:
+    text = f"FROM host:5000/a@{DIGEST}\nFROM b:1@{DIGEST}\n"
+    done, registries = pins(tmp_path, text, update=True)
+    assert str(done[0]).endswith(
+        f"host:5000/a@{DIGEST} is left as it is: it has no tag whose digest could be asked for"
+    )
+    assert registries.asked == ["b:1"]
+    assert (tmp_path / "x/Dockerfile").read_text() == f"FROM host:5000/a@{DIGEST}\nFROM b:1@sha256:{'b' * 64}\n"
+    assert done[0].document()["new"] is None
+    assert done[1].document()["new"] == f"b:1@sha256:{'b' * 64}"
+
+
+def test_a_build_argument_of_the_team_decides_whether_its_base_is_pinned(tmp_path: Path) -> None:
+    files = {"container.toml": f'arguments = {{ B = "python:3@{DIGEST}" }}\n'}
+    assert findings(tmp_path, "ARG B=python:3\nFROM ${B}\n", files, Images(checks=Policies(lint="off"))) == ()
+    off = Images(checks=Policies(lint="off"))
+    (found,) = findings(tmp_path, "ARG B=python:3\nFROM ${B}\n", {"container.toml": ""}, off)
+    assert found.what.startswith("${B} (python:3) is not pinned")
+    assert "where the build argument has its value" in found.mend
+
+
+def test_a_build_secret_that_nobody_supplies_is_a_warning(tmp_path: Path) -> None:
+    text = f"FROM a:1@{DIGEST}\nRUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem x\n"
+    write(tmp_path / "x", {"Dockerfile": text})
+    off = Policies(lint="off")
+    configured = Images(checks=off, build_secrets={"ca.pem": BuildSecret(file="ca.pem")})
+    (container,) = discover(tmp_path)
+    (found,) = Checks(configured).before(container)
+    assert (found.check, found.denied) == ("build_secrets", False)
+    assert "'pip.conf', which nobody supplies" in found.what
+    assert "--build-secret pip.conf=FILE" in found.mend
+    assert Checks(configured, secrets=["pip.conf"]).before(container) == ()
 
 
 def test_a_large_context_is_told_with_its_largest_files(tmp_path: Path) -> None:
@@ -148,19 +247,3 @@ def test_secrets_are_denied_unless_a_team_decides_otherwise(tmp_path: Path) -> N
     )
     assert not warned.denied
     refuse([warned])
-
-
-@pytest.mark.parametrize(
-    ("severities", "least", "said"),
-    [
-        ({}, "LOW", ""),
-        ({"CRITICAL": 2, "HIGH": 1, "LOW": 9}, "HIGH", "the registry's scan found 2 CRITICAL, 1 HIGH"),
-        ({"MEDIUM": 3}, "HIGH", ""),
-        ({"MEDIUM": 3}, "MEDIUM", "the registry's scan found 3 MEDIUM"),
-    ],
-)
-def test_a_scan_counts_from_the_severity_a_team_sets(severities: dict[str, int], least: str, said: str) -> None:
-    configured = Images.model_validate({"scan_severity": least, "checks": {"scan": "deny"}})
-    found = Checks(configured).scanned("x", Image("d", 1, "COMPLETE", severities))
-    assert [each.what for each in found] == ([said] if said else [])
-    assert all(each.denied for each in found)

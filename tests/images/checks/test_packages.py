@@ -3,13 +3,14 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.images.checks.packages import Contents, Package, contents
-from pipeline.images.checks.sbom import document
+from pipeline.images.checks.sbom import contents_of, document
 
 STATUS = """Package: libc6
 Status: install ok installed
@@ -99,3 +100,32 @@ def test_an_sbom_names_the_image_its_packages_and_what_it_leaves_out() -> None:
         "pkg:pypi/boto3@1.40",
     ]
     assert "nothing that was compiled" in json.dumps(bom["metadata"]["properties"])
+
+
+@dataclass
+class HalfAnExport:
+    """Docker's SDK, with an engine that gives half an image's file system and forgets the rest."""
+
+    removed: bool = False
+
+    @property
+    def containers(self) -> "HalfAnExport":
+        return self
+
+    def create(self, image: str, command: list[str], *, network_disabled: bool) -> "HalfAnExport":
+        assert (image, command, network_disabled) == ("host/x:1", ["none"], True)
+        return self
+
+    def export(self) -> Iterator[bytes]:
+        yield archive({"var/lib/dpkg/status": STATUS * 99}).getvalue()[:2048]
+
+    def remove(self, *, force: bool) -> None:
+        self.removed = force
+
+
+def test_an_export_that_ends_early_is_a_sentence_and_nothing_is_left() -> None:
+    engine = HalfAnExport()
+    with pytest.raises(PipelineError, match="contents cannot be read") as error:
+        contents_of(engine, "host/x:1")  # type: ignore[arg-type]  # a fake
+    assert error.value.where == "host/x:1"
+    assert engine.removed

@@ -1,24 +1,36 @@
-"""Waiting for the registry's scan: as long as it is under way, and not when there will be none."""
+"""The registry's scan: how long it is waited for, what is said of it, and which images are judged."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+import io
+from collections.abc import Callable, Iterator
 
-from pipeline.images.checks.scan import scanned
-from pipeline.images.plan import Image
+import pytest
 
-IMAGE = Image("sha256:1", 1)
+from pipeline.errors import PipelineError
+from pipeline.images.checks.finding import Finding
+from pipeline.images.checks.scan import Scan, Scanned, grace, scans, verdict
+from pipeline.images.inputs import Inputs
+from pipeline.images.outcome import Built, Failed, Outcome
+from pipeline.images.plan import Image, UpToDate
+from pipeline.images.progress import Lines
+from pipeline.images.scanning import scan_findings
+from pipeline.settings import Images, Policy, Severity
+from tests.images.fakes import MemoryScanner
+
+ONE = Inputs(("linux/amd64",))
+BOTH = Inputs(("linux/amd64", "linux/arm64"))
+CRITICAL = Scan("COMPLETE", {"CRITICAL": 1})
 
 
-def wait(answers: Iterator[str], seconds: float = 60, grace: float = 4) -> tuple[str, int]:
+def wait(answers: Iterator[str], seconds: float = 60, patience: float = 4) -> tuple[str, int]:
     asked = 0
 
-    def ask(_name: str) -> Image:
+    def ask(_image: Scanned) -> Scan:
         nonlocal asked
         asked += 1
-        return replace(IMAGE, scan=next(answers))
+        return Scan(next(answers))
 
-    found = scanned({"x": IMAGE}, ask, seconds, grace=grace, pause=lambda _seconds: None)
-    return found["x"].scan, asked
+    image = Scanned("x", "sha256:1", grace=patience)
+    return scans([image], ask, seconds, pause=lambda _seconds: None)[image].status, asked
 
 
 def test_a_scan_is_waited_for_until_it_is_complete() -> None:
@@ -30,8 +42,9 @@ def test_a_scan_that_fails_is_an_end_too() -> None:
 
 
 def test_a_registry_that_never_speaks_of_a_scan_is_not_waited_for() -> None:
-    status, _ = wait(iter(lambda: "", None), grace=0.05)
+    status, _ = wait(iter(lambda: "", None), patience=0.05)
     assert status == ""
+    assert wait(iter([""]), patience=0) == ("", 1)
 
 
 def test_a_scan_that_takes_too_long_is_left_alone() -> None:
@@ -39,9 +52,100 @@ def test_a_scan_that_takes_too_long_is_left_alone() -> None:
     assert status == "IN_PROGRESS"
 
 
-def test_with_no_patience_nothing_is_asked() -> None:
-    assert wait(iter(()), seconds=0) == ("", 0)
+def test_with_no_patience_it_is_asked_once() -> None:
+    assert wait(iter(["PENDING"]), seconds=0) == ("PENDING", 1)
 
 
-def test_an_image_that_is_gone_meanwhile_keeps_what_was_known() -> None:
-    assert scanned({"x": IMAGE}, lambda _name: None, 0.01, pause=lambda _seconds: None) == {"x": IMAGE}
+@pytest.mark.parametrize(
+    ("policy", "pushed_now", "seconds"), [("warn", True, 4), ("warn", False, 0), ("deny", True, 60), ("deny", False, 4)]
+)
+def test_the_first_sign_of_a_scan_is_waited_for_as_the_table_says(
+    policy: Policy, pushed_now: bool, seconds: float
+) -> None:
+    assert grace(policy, 60, pushed_now=pushed_now) == seconds
+    assert grace(policy, 0, pushed_now=pushed_now) == 0
+
+
+FOUND = {"CRITICAL": 2, "HIGH": 1, "MEDIUM": 3, "LOW": 9}
+# scan, the least severity that counts, what is said under `warn` and under `deny`, whether the latter denies
+ROWS: list[tuple[Scan, Severity, str, str, bool]] = [
+    (Scan("COMPLETE"), "LOW", "", "", False),
+    (Scan("COMPLETE", FOUND), "HIGH", "found 2 CRITICAL, 1 HIGH", "found 2 CRITICAL, 1 HIGH", True),
+    (Scan("ACTIVE", {"MEDIUM": 3}), "HIGH", "", "", False),
+    (Scan("ACTIVE", {"MEDIUM": 3}), "MEDIUM", "found 3 MEDIUM", "found 3 MEDIUM", True),
+    (Scan("IN_PROGRESS"), "HIGH", "did not end within 60 s", "did not end within 60 s: IN_PROGRESS", True),
+    (Scan("FAILED", {}, "too odd"), "HIGH", "has no result: FAILED: too odd", "has no result: FAILED: too odd", True),
+    (Scan("FINDINGS_UNAVAILABLE"), "HIGH", "has no result", "has no result: FINDINGS_UNAVAILABLE", True),
+    (Scan("UNREAD", {}, "denied"), "HIGH", "does not say", "does not say what its scan found: denied", True),
+    (Scan("UNSUPPORTED_IMAGE"), "HIGH", "", "cannot scan this image: UNSUPPORTED_IMAGE", False),
+    (Scan(), "HIGH", "", "has not scanned this image", False),
+]
+
+
+@pytest.mark.parametrize(("scan", "least", "warned", "said", "denied"), ROWS)
+def test_what_is_said_of_a_scan_is_what_the_table_says(
+    scan: Scan, least: Severity, warned: str, said: str, denied: bool
+) -> None:
+    for policy, words, denies in (("warn", warned, False), ("deny", said, denied)):
+        what, found = verdict(scan, least, policy, 60)  # type: ignore[arg-type]  # one of two policies
+        assert (words in what, bool(what), found) == (True, bool(words), denies)
+
+
+def judged(
+    scanner: MemoryScanner, *outcomes: Outcome, policy: str = "deny", inputs: Inputs = ONE
+) -> dict[str, tuple[Finding, ...]]:
+    configured = Images.model_validate({"checks": {"scan": policy}, "scan_seconds": 0.01})
+    of = {each.name: inputs for each in outcomes}
+    return scan_findings(outcomes, of, scanner, configured, Lines(io.StringIO(), of))
+
+
+BUILT = Built("x", "t", "new container", Image("sha256:1", 1), 1)
+THERE = UpToDate("x", "t", Image("sha256:1", 1))
+FAILED = Failed("x", "t", "new container", PipelineError("no"), 1)
+
+
+@pytest.mark.parametrize("outcome", [BUILT, THERE], ids=["just built", "up to date"])
+def test_an_image_that_was_there_is_judged_like_one_that_was_just_built(outcome: Outcome) -> None:
+    (finding,) = judged(MemoryScanner({"sha256:1": [CRITICAL]}), outcome)["x"]
+    assert (finding.where, finding.denied) == ("x", True)
+    assert finding.what == "the registry's scan found 1 CRITICAL"
+
+
+@pytest.mark.parametrize("outcome", [BUILT, THERE], ids=["just built", "up to date"])
+def test_a_scan_that_does_not_end_denies_whoever_asks_again(outcome: Outcome) -> None:
+    (finding,) = judged(MemoryScanner({"sha256:1": [Scan("IN_PROGRESS")]}), outcome)["x"]
+    assert finding.denied
+
+
+def test_each_platforms_image_is_judged_since_an_index_has_no_scan() -> None:
+    scanner = MemoryScanner(
+        {"sha256:a": [Scan("COMPLETE")], "sha256:b": [CRITICAL]},
+        {"sha256:1": {"linux/amd64": "sha256:a", "linux/arm64": "sha256:b"}},
+    )
+    (finding,) = judged(scanner, THERE, inputs=BOTH)["x"]
+    assert finding.where == "x (linux/arm64)"
+
+
+def test_an_image_that_does_not_exist_is_not_asked_for_and_a_check_that_is_off_asks_nothing() -> None:
+    scanner = MemoryScanner({"sha256:1": [CRITICAL]})
+    assert judged(scanner, FAILED) == {}
+    assert judged(scanner, BUILT, policy="off") == {}
+    assert scanner.asked == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda error: (MemoryScanner({"sha256:1": [error]}), ONE),
+        lambda error: (MemoryScanner({}, {"sha256:1": error}), BOTH),
+    ],
+    ids=["scan", "parts"],
+)
+def test_a_registry_that_does_not_say_is_a_finding_and_no_end_of_the_build(
+    make: Callable[[PipelineError], tuple[MemoryScanner, Inputs]],
+) -> None:
+    for policy, denied in (("warn", False), ("deny", True)):
+        scanner, inputs = make(PipelineError("the registry refuses: AccessDenied"))
+        (finding,) = judged(scanner, THERE, policy=policy, inputs=inputs)["x"]
+        assert finding.what.endswith("the registry refuses: AccessDenied")
+        assert finding.denied is denied

@@ -103,7 +103,7 @@ def test_base_images_are_pinned_by_what_their_registry_says(
 ) -> None:
     text = f"FROM {host}/python:3.12 AS one\nFROM one\nFROM {host}/python:$V\n"
     write(tmp_path, {"x/Dockerfile": text, "y/Dockerfile": f"FROM {host}/python:3.12@sha256:{'0' * 64}\n"})
-    lines = list(pin_all(engine, discover(tmp_path), update=False))
+    lines = [str(each) for each in pin_all(engine, discover(tmp_path), update=False)]
     assert lines == [
         f"{tmp_path}/x/Dockerfile: {host}/python:3.12 → {host}/python:3.12@{DIGEST}",
         f"{tmp_path}/x/Dockerfile: {host}/python:$V is left as it is: a build argument decides what it is",
@@ -121,6 +121,27 @@ def test_an_image_that_its_registry_does_not_know_is_named_and_nothing_is_writte
     with pytest.raises(PipelineError, match=r"does not say what 127.0.0.1:\d+/pyhton:3 is today"):
         list(pin_all(engine, discover(tmp_path), update=False))
     assert (tmp_path / "x/Dockerfile").read_text() == f"FROM {host}/python:3.12\n"
+
+
+def test_what_was_pinned_is_printed_as_json_where_a_machine_reads_it(project: Project, host: str) -> None:
+    write(project.folder / "containers", {"base/Dockerfile": f"FROM {host}/python:3.12\nFROM {host}/python:$V\n"})
+    code, out, err = project.run("pin", "--json")
+    assert (code, err) == (0, "")
+    where = "containers/base/Dockerfile"
+    assert json.loads(out) == [
+        {
+            "where": where,
+            "written": f"{host}/python:3.12",
+            "new": f"{host}/python:3.12@{DIGEST}",
+            "reason": "",
+        },
+        {
+            "where": where,
+            "written": f"{host}/python:$V",
+            "new": None,
+            "reason": "a build argument decides what it is",
+        },
+    ]
 
 
 def test_the_commands_check_and_pin_name_what_they_found(project: Project) -> None:
