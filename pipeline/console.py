@@ -10,8 +10,9 @@ from rich.theme import Theme
 
 _THEME = Theme({"good": "green", "bad": "bold red", "busy": "cyan", "quiet": "dim"})
 
-out = Console(theme=_THEME, highlight=False, soft_wrap=True)
-err = Console(theme=_THEME, highlight=False, soft_wrap=True, stderr=True)
+# Without emoji: a file may be called `:bug:.py`, and must be told so.
+out = Console(theme=_THEME, highlight=False, soft_wrap=True, emoji=False)
+err = Console(theme=_THEME, highlight=False, soft_wrap=True, emoji=False, stderr=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pipeline.errors import UsageError
 
@@ -16,11 +16,24 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]\
 Account = Annotated[str, StringConstraints(pattern=r"^\d{12}\Z")]
 RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+\Z")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d\Z")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+\Z")]  # of an environment variable
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*\Z")]  # the system ends texts at a zero byte
+LONGEST = 28_800.0  # seconds: no build of CodeBuild lasts longer
 AirflowClass = Literal["mw1.micro", "mw1.small", "mw1.medium", "mw1.large", "mw1.xlarge", "mw1.2xlarge"]
 
 Policy = Literal["deny", "warn", "off"]
 Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED"]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*\Z")]  # an id of BuildKit, a file's name
+
+
+def _below_dags(pattern: str) -> str:
+    if pattern.startswith(("/", "dags/")):
+        below = pattern.lstrip("/").removeprefix("dags/") or "*"
+        raise ValueError(f"patterns are relative to dags/, so it would match nothing: write {below!r}")
+    return pattern
+
+
+KeepPattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_below_dags)]
 
 
 class _Settings(BaseModel):
@@ -58,21 +71,27 @@ class DagTests(_Settings):
 
     rules: Mapping[str, Literal["deny", "warn", "off"]] = {}
     exceptions: Mapping[str, tuple[str, ...]] = {}
-    seconds: Annotated[float, Field(gt=0)] = 30.0
-    parse_seconds: Annotated[float, Field(gt=0)] = 10.0
+    seconds: Annotated[float, Field(gt=0, le=LONGEST)] = 30.0
+    parse_seconds: Annotated[float, Field(gt=0, le=LONGEST)] = 10.0
     printed_bytes: Annotated[int, Field(ge=0)] = 100_000
-    budget: Annotated[float, Field(gt=0)] = 1800.0
+    budget: Annotated[float, Field(gt=0, le=LONGEST)] = 1800.0
     owners: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     retries: Annotated[int, Field(ge=0)] = 1
     on_workers: tuple[str, ...] = ()
-    variables: Mapping[str, str] = {}
-    connections: Mapping[str, str] = {}
-    environment: Mapping[str, str] = {}
+    variables: Mapping[VariableName, Text] = {}
+    connections: Mapping[VariableName, Text] = {}
+    environment: Mapping[VariableName, Text] = {}
 
 
 class Environment(_Settings):
-    """One MWAA environment with its bucket, ECS cluster and task definitions."""
+    """One MWAA environment with its bucket, ECS cluster and task definitions.
+
+    Attributes:
+        keep: Patterns of keys below `dags/`, and relative to it, that the sync never touches. `*` also matches `/`:
+            `team/*`, `team/` and `team` all mean the folder and all in it, `*.json` every JSON file. The pipeline's own
+            `_release.json` is never kept.
+    """
 
     account: Account | None = None
     region: Region | None = None
@@ -83,7 +102,7 @@ class Environment(_Settings):
     max_workers: Annotated[int, Field(ge=1)] = 2
     airflow_options: Mapping[str, str] = {}
     worker_replacement: Literal["GRACEFUL", "FORCED"] = "GRACEFUL"
-    keep: tuple[str, ...] = ()  # globs of keys below dags/ that the sync never touches
+    keep: tuple[KeepPattern, ...] = ()
     canary: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None  # a DAG each release runs
     # Seconds for which a sync that changes images waits for runs of DAGs that use them: most daily runs end in that
     # time, and a run that lasts for hours holds no release up. At most what the release's build step has to spare.

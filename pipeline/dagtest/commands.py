@@ -59,8 +59,7 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
         wrong += _compared(compare(now.verdicts, outcome.verdicts), configured.airflow.version, wanted)
     else:
         if not paths:
-            contents = {file.path: (project / file.path).read_bytes() for file in outcome.files}
-            (REPORTS / "dags.json").write_bytes(structures.document(outcome.files, contents, str(DAGS)))
+            (REPORTS / "dags.json").write_bytes(structures.document(outcome.files, outcome.checksums, outcome.folder))
         print_verdicts(outcome.verdicts, outcome.files)
         bad = {verdict.path for verdict in outcome.verdicts if verdict.fails}
         wrong += [f"{len(bad)} of {len(outcome.files)} DAG files"] if bad else []

@@ -1,7 +1,7 @@
 """`dags.json`: what the DAGs are, tasks, dependencies and schedule, for whoever compares two releases. Pure.
 
 {"format": 1,
- "files": {"orders.py": "SHA-256 of the file"},
+ "files": {"orders.py": "SHA-256 of the file, of every one in the DAG folder"},
  "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 0 * * *",
                            "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["validate"],
                                                 "containers": ["ingest"]}}}}}
@@ -9,7 +9,6 @@
 with paths below the DAG folder.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -20,21 +19,25 @@ FORMAT = 1
 _NOTHING_STARTS_IT = ("", "None")  # Airflow's summaries of a schedule that is none
 
 
-def document(files: Sequence[DagFile], contents: Mapping[str, bytes], folder: str) -> bytes:
+def document(files: Sequence[DagFile], checksums: Mapping[str, str], folder: str) -> bytes:
     """The structures of all DAGs, as JSON.
 
     Args:
         files: The DAG files.
-        contents: Their contents, by path as in `files`.
-        folder: The DAG folder; paths in the document are below it.
+        checksums: Path below the DAG folder → SHA-256, for every file in it: what a DAG is can depend on any of them,
+            and whoever compares must notice that one came or changed since.
+        folder: The DAG folder, written as in `files`; paths in the document are below it.
     """
-    below = {file.path: str(PurePosixPath(file.path).relative_to(folder)) for file in files}
     structures = {
         "format": FORMAT,
-        "files": {below[file.path]: hashlib.sha256(contents[file.path]).hexdigest() for file in files},
-        "dags": {dag.dag_id: {"file": below[file.path], **_dag(dag)} for file in files for dag in file.dags},
+        "files": dict(checksums),
+        "dags": {dag.dag_id: {"file": _below(file.path, folder), **_dag(dag)} for file in files for dag in file.dags},
     }
     return json.dumps(structures, sort_keys=True).encode()
+
+
+def _below(path: str, folder: str) -> str:
+    return str(PurePosixPath(path).relative_to(folder))
 
 
 def _dag(dag: Dag) -> dict[str, object]:

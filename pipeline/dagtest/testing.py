@@ -20,10 +20,19 @@ ABOUT_OLD_NAMES = ("removed-apis", "deprecated-apis", "next-airflow")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a test."""
+    """What became of a test.
+
+    Attributes:
+        files: Every DAG file.
+        verdicts: Every rule's, of every file.
+        folder: The DAG folder, written as in `files`.
+        checksums: Path below the DAG folder → SHA-256, for every file in it.
+    """
 
     files: tuple[DagFile, ...]
     verdicts: tuple[Verdict, ...]
+    folder: str
+    checksums: Mapping[str, str]
 
 
 def run_test(
@@ -86,7 +95,9 @@ def run_test(
     files = tuple(kept.get(path) or told(path) for path in imported.files if path in results.documents)
     containers, bases = tasks_and_bases(root / "containers")
     known_project = Project(environment.version, containers, bases, demands, old_names=names)
-    return Outcome(files, judge(files, known_project))
+    folder = importing.dag_folder
+    checksums = {str(Path(path).relative_to(folder)): digest for path, digest in results.before.digests.items()}
+    return Outcome(files, judge(files, known_project), shown(str(folder)), checksums)
 
 
 def variables(demands: DagTests) -> Mapping[str, str]:

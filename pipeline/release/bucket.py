@@ -59,7 +59,7 @@ class Bucket(Protocol):
     def get(self, key: str, version: str | None = None) -> Stored | None:
         """An object, or None when there is none."""
 
-    def head(self, key: str) -> Written | None:
+    def head(self, key: str, version: str | None = None) -> Written | None:
         """What S3 says of an object, or None when there is none."""
 
     def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = ANYTHING) -> Written:
@@ -87,7 +87,7 @@ class Bucket(Protocol):
         """Delete keys: one request per 1,000. With versioning they can be restored. Keys that are gone are no error.
 
         Args:
-            keys: What to delete.
+            keys: What to delete, in this order as far as there are several requests.
             expected: For some or all of them, the ETag they must have.
 
         Raises:

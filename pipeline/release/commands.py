@@ -8,13 +8,17 @@ from typing import Any
 
 import click
 
-from pipeline.release import deploy, lock, options, show, situation
+from pipeline.errors import UsageError
+from pipeline.release import deploy, lock, options, output, record, show, situation
 from pipeline.release.connection import Voice, connect, gathering, origin_of
 from pipeline.release.deploy import Origin
 from pipeline.release.evidence import read_structures
+from pipeline.release.plan import Plan
 from pipeline.release.record import ReleaseRecord
 
 __all__ = ["releases", "rollback", "sync"]
+
+_LISTED = 20  # releases, where nobody says how many: weeks of them, in as many requests
 
 
 @click.command()
@@ -41,6 +45,8 @@ def sync(
 ) -> None:
     """Publish the DAGs of this working tree to ENVIRONMENT, verify them in Airflow, record the release."""
     say = Voice(as_json)
+    if not dry_run:
+        output.check(release_file)
     origin = replace(origin_of(commit, by, lock_seconds), structures=read_structures(reports))
     with gathering() as tree:
         connection = connect(environment, verify=not no_verify)
@@ -50,7 +56,13 @@ def sync(
     if dry_run:
         say.end({"plan": show.plan_document(prepared.plan), "dry_run": True}, "dry run: nothing was changed")
         return
-    before = prepared.situation.current
+    plans = [prepared.plan]
+
+    def replanned(plan: Plan) -> None:
+        plans.append(plan)
+        for line in show.plan_lines(plan, connection.environment.replacement):
+            say.line(line)
+
     release = deploy.sync(
         connection.environment,
         prepared,
@@ -58,9 +70,10 @@ def sync(
         origin=origin,
         find_images=connection.images,
         tell=say.line,
+        replanned=replanned,
     )
-    changed = before is None or release.id != before.id
-    document = {"plan": show.plan_document(prepared.plan), "requests": connection.bucket.requests}
+    changed = not plans[-1].is_empty
+    document = {"plan": show.plan_document(plans[-1]), "requests": connection.bucket.requests}
     if not changed:
         say.line(f"nothing to release: {environment} already runs this, as {release.id} (commit {release.commit[:10]})")
     _finish(say, release, document | {"changed": changed}, release_file)
@@ -88,6 +101,14 @@ def rollback(
 ) -> None:
     """Restore an earlier release of ENVIRONMENT from the bucket's own versions."""
     say = Voice(as_json)
+    if target is not None and not record.is_id(target):
+        raise UsageError(
+            f"{target!r} is no release; expected an id like 20261107T101500Z-1a2b3c4-9f3e",
+            where="--to",
+            mend=f"`pipeline releases {environment}` lists them.",
+        )
+    if not dry_run:
+        output.check(release_file)
     connection = connect(environment, verify=not no_verify)
     now, to, plan = deploy.prepare_rollback(connection.bucket, target, connection.environment.keep)
     say.line(f"back to {to.id} (commit {to.commit[:10]})")
@@ -107,22 +128,25 @@ def rollback(
 @click.command()
 @options.environment
 @options.json
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first.")
+@click.option("--limit", type=click.IntRange(min=1), default=_LISTED, show_default=True, help="How many, newest first.")
 def releases(environment: str, as_json: bool, limit: int) -> None:
-    """List the releases of ENVIRONMENT, newest first."""
+    """List the releases of ENVIRONMENT that were current, newest first."""
     say = Voice(as_json)
     bucket = connect(environment, verify=False, reads_only=True).bucket
     current = lock.read(bucket).pointer.release
-    found = situation.history(bucket, limit)
+    found = situation.history(bucket, current, limit)
     for line in show.history_lines(found, current):
         say.line(line)
-    if not found:
+    missing = found[-1].previous if found else current
+    if missing is not None and len(found) < limit:
+        say.line(f"the history ends here: the record of {missing} is gone")
+    elif not found:
         say.line(f"nothing was released to {environment} yet")
     say.end(show.history_document(found, current))
 
 
 def _finish(say: Voice, release: ReleaseRecord, document: dict[str, Any], release_file: Path | None) -> None:
-    if release_file is not None:
-        release_file.write_text(f"{release.id}\n", encoding="utf-8")
     summary = {"release": release.id, "commit": release.commit, "verified": release.verified}
     say.end(document | summary, f"RELEASE {release.id}")
+    # After it is told: whatever becomes of the file, the release is made.
+    output.write(release_file, f"{release.id}\n")

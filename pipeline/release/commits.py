@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -26,11 +25,6 @@ class Commit:
     author: str
     time: int
     title: str
-
-    @property
-    def day(self) -> str:
-        """`2026-11-07`, in UTC."""
-        return f"{datetime.fromtimestamp(self.time, UTC):%Y-%m-%d}"
 
 
 @dataclass(frozen=True)

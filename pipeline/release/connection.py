@@ -20,8 +20,8 @@ from pipeline.release import deploy
 from pipeline.release.airflow import MwaaAirflow
 from pipeline.release.deploy import Origin
 from pipeline.release.environment import Deployment, environment_session, find, images
-from pipeline.release.execution import Environment
 from pipeline.release.mwaa import MwaaEnvironment
+from pipeline.release.order import Environment
 from pipeline.release.s3 import S3Bucket
 from pipeline.release.tree import Tree, gather
 from pipeline.settings import load

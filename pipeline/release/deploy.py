@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pipeline.release import expectation, lock, plan, release_file, rollback, situation
+from pipeline.names import RELEASE_FILE
+from pipeline.release import expectation, lock, plan, release_file, restorable, rollback, situation
 from pipeline.release.bucket import Bucket
 from pipeline.release.environment import Deployment
-from pipeline.release.execution import Environment, Order, carry_out
+from pipeline.release.execution import carry_out
 from pipeline.release.lock import StalePlanError
+from pipeline.release.order import Environment, Order, Tell
 from pipeline.release.plan import Plan
 from pipeline.release.record import ReleaseRecord, TaskRecord
 from pipeline.release.rollback import Standing
@@ -18,7 +20,6 @@ from pipeline.release.tree import DAGS_PREFIX, Tree
 
 _ATTEMPTS = 3  # to plan again after another release was quicker; then someone releases all the time
 
-Tell = Callable[[str], None]
 FindImages = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
@@ -57,7 +58,7 @@ def prepare(bucket: Bucket, gathered: Callable[[], Tree], deployment: Deployment
         bucket: The environment's bucket.
         gathered: Gives the working tree, once it is read; the `_release.json` of the deployed stacks is added here.
         deployment: The deployed stacks.
-        keep: Globs of keys below `dags/` that are left alone.
+        keep: Patterns of keys that are left alone; see `kept.py`.
     """
     now = situation.read(bucket)
     tree = gathered().with_release_file(release_file.content(deployment))
@@ -69,6 +70,7 @@ def prepare(bucket: Bucket, gathered: Callable[[], Tree], deployment: Deployment
         record=now.current,
         listing=now.listing,
         keep=keep,
+        unsettled=now.seen.pointer.unsettled,
     )
     return Prepared(now, decided, tree)
 
@@ -81,8 +83,18 @@ def sync(
     origin: Origin,
     find_images: FindImages,
     tell: Tell,
+    replanned: Callable[[Plan], None] = lambda _: None,
 ) -> ReleaseRecord:
     """Carry the plan out; when another release was quicker, plan again from what it left.
+
+    Args:
+        environment: Where it goes.
+        prepared: The plan, and what it was made from.
+        deployment: The deployed stacks.
+        origin: What is released, and who does it.
+        find_images: Gives the images of task definitions.
+        tell: Takes a sentence for people.
+        replanned: Is told every plan that takes the place of the one before.
 
     Returns:
         The new release, or the current one when there is nothing to release.
@@ -99,6 +111,7 @@ def sync(
         except StalePlanError:
             tell("another release was made meanwhile: planning again")
             prepared = prepare(environment.bucket, partial(_same, prepared.tree), deployment, environment.keep)
+            replanned(prepared.plan)
     raise StalePlanError(f"other releases were quicker {_ATTEMPTS} times", mend="Run the command again.")
 
 
@@ -107,7 +120,11 @@ def _same(tree: Tree) -> Tree:
 
 
 def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> tuple[Situation, ReleaseRecord, Plan]:
-    """Read the environment's state, find the release to go back to, and decide."""
+    """Read the environment's state, find the release to go back to, and decide.
+
+    Raises:
+        PipelineError: There is no such release, or something of it has expired.
+    """
     now = situation.read(bucket)
     if to is None:
         current = now.current
@@ -116,9 +133,11 @@ def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> t
         restored = situation.read_record(bucket, current.restores) if current.restores else None
         to = rollback.default_target(current, restored)
     target = situation.read_record(bucket, to)
-    dead = now.seen.pointer.lock
-    standing = Standing(current=now.current, interrupted=dead.restores if dead else None)
-    return now, target, rollback.decide(target, standing, now.listing, keep)
+    left = now.seen.pointer
+    standing = Standing(current=now.current, interrupted=left.restores, unsettled=left.unsettled)
+    decided = rollback.decide(target, standing, now.listing, keep)
+    restorable.check(bucket, target, decided)
+    return now, target, decided
 
 
 def roll_back(
@@ -140,7 +159,7 @@ def roll_back(
         parts={},
         recorded_parts=target.parts,
         tasks=lambda: target.tasks,
-        expect=lambda _: expectation.of_rollback(decided),
+        expect=lambda _: expectation.of_rollback(decided, target.dags, resumed=now.seen.dead),
         commit=target.commit,
         uncommitted=target.uncommitted,
         by=origin.by,
@@ -152,27 +171,29 @@ def roll_back(
 
 
 def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, find_images: FindImages) -> Order:
-    current = prepared.situation.current
+    current, seen = prepared.situation.current, prepared.situation.seen
+    dags = dags_of(prepared.tree, origin.structures)
     return Order(
         kind="deploy",
         plan=prepared.plan,
         files=prepared.tree.files,
         recorded=current.files if current else {},
-        parts=plan.wanted_parts(prepared.tree.parts, current),
+        parts=plan.wanted_parts(prepared.tree.parts, current, seen.pointer.unsettled),
         recorded_parts=current.parts if current else {},
         tasks=lambda: _tasks(deployment.task_definitions, current, find_images),
-        expect=lambda before: expectation.of_deploy(prepared.plan, prepared.tree, before),
+        expect=lambda before: expectation.of_deploy(prepared.plan, prepared.tree, before, dags=dags, resumed=seen.dead),
         commit=origin.commit,
         uncommitted=origin.uncommitted,
         by=origin.by,
         seconds=origin.lock_seconds,
-        dags=dags_of(prepared.tree, origin.structures),
+        dags=dags,
     )
 
 
 def dags_of(tree: Tree, structures: Structures | None) -> Mapping[str, Dag] | None:
     """The structures of a tree's DAGs; None when they are not known, or were read from other files."""
-    files = {key.removeprefix(DAGS_PREFIX): source.sha256 for key, source in tree.files.items()}
+    own = {key: source for key, source in tree.files.items() if key != RELEASE_FILE}  # the tests knew of no deployment
+    files = {key.removeprefix(DAGS_PREFIX): source.sha256 for key, source in own.items()}
     return structures.dags if structures is not None and structures.is_of(files) else None
 
 

@@ -6,6 +6,7 @@ revisions.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pipeline.release.commits import Between
@@ -48,18 +49,24 @@ class Dossier:
     """The difference, and what is known about it.
 
     Attributes:
+        uncommitted: The working tree differs from the commit.
+        written: When the environment was asked.
         running: The release that runs; None when there is none, or `unread` says why it is not known.
         deployed: False for an environment that has no stacks yet.
-        unread: Why the environment could not be read: it may not be deployed yet.
+        unread: Why the environment could not be read: it may not be deployed yet. Then nothing is known to differ:
+            `files`, `dags` and `images` hold what is in this commit.
         commits: None when the commits are not known; `commits_unknown` says why.
         dags: None when one of the two has no structures; then `files` is all that is known.
-        parts: Key of requirements, plugins or startup script → reason. If there is one, the workers are replaced.
+        parts: Key of requirements, plugins or startup script → reason. If there is one, the workers are replaced. None
+            when what runs is not known, as for the next two.
         requirements: Lines that come (`+ …`) and go (`- …`).
         drift: Key → what somebody did by hand since the last release; a deploy undoes it.
     """
 
     environment: str
     commit: str
+    uncommitted: bool = False
+    written: datetime | None = None
     running: ReleaseRecord | None = None
     deployed: bool = True
     unread: str = ""
@@ -68,17 +75,17 @@ class Dossier:
     files: Files = field(default_factory=Files)
     dags: DagDifference | None = None
     images: tuple[ImageChange, ...] | None = None
-    parts: Mapping[str, str] = field(default_factory=dict)
-    requirements: tuple[str, ...] = ()
+    parts: Mapping[str, str] | None = field(default_factory=dict)
+    requirements: tuple[str, ...] | None = ()
     replacement: str = "GRACEFUL"
-    drift: Mapping[str, str] = field(default_factory=dict)
+    drift: Mapping[str, str] | None = field(default_factory=dict)
     tests: tuple[Suite, ...] = ()
     in_flight: InFlight = field(default_factory=InFlight)
 
     @property
-    def replaces_workers(self) -> bool:
-        """Whether MWAA replaces its workers."""
-        return bool(self.parts)
+    def replaces_workers(self) -> bool | None:
+        """Whether MWAA replaces its workers; None when that is not known."""
+        return None if self.parts is None else bool(self.parts)
 
     @property
     def is_empty(self) -> bool:
@@ -87,12 +94,17 @@ class Dossier:
         return self.deployed and not (differs or self.unread)
 
     def document(self) -> dict[str, Any]:
-        """For machines."""
-        commits = self.commits
+        """For machines; null is what is not known."""
+        commits, running = self.commits, self.running
+        files, dags, images = (None, None, None) if self.unread else (self.files, self.dags, self.images)
         return {
             "environment": self.environment,
             "commit": self.commit,
-            "running": {"release": self.running.id, "commit": self.running.commit} if self.running else None,
+            "uncommitted": self.uncommitted,
+            "written": self.written.isoformat() if self.written else None,
+            "running": None
+            if running is None
+            else {"release": running.id, "commit": running.commit, "uncommitted": running.uncommitted},
             "deployed": self.deployed,
             "unread": self.unread or None,
             "commits": None
@@ -103,19 +115,19 @@ class Dossier:
                 "added": [vars(commit) for commit in commits.added],
                 "taken_back": [vars(commit) for commit in commits.taken_back],
             },
-            "files": {key: list(paths) for key, paths in vars(self.files).items()},
+            "files": None if files is None else {key: list(paths) for key, paths in vars(files).items()},
             "dags": None
-            if self.dags is None
+            if dags is None
             else {
                 kind: [{"dag_id": each.dag_id, "what": list(each.lines)} for each in changes]
-                for kind, changes in vars(self.dags).items()
+                for kind, changes in vars(dags).items()
             },
-            "images": None if self.images is None else [vars(image) for image in self.images],
-            "parts": dict(self.parts),
-            "requirements": list(self.requirements),
+            "images": None if images is None else [vars(image) for image in images],
+            "parts": None if self.parts is None else dict(self.parts),
+            "requirements": None if self.requirements is None else list(self.requirements),
             "replaces_workers": self.replaces_workers,
             "replacement": self.replacement,
-            "drift": dict(self.drift),
+            "drift": None if self.drift is None else dict(self.drift),
             "tests": [vars(tests) for tests in self.tests],
             "in_flight": {
                 "runs": dict(self.in_flight.runs),
@@ -161,15 +173,17 @@ def images_of(evidence: Evidence, running: ReleaseRecord | None) -> tuple[ImageC
     if evidence.images is None:
         return None
     before = {name: task.image for name, task in running.tasks.items()} if running else {}
-    # A container that others are only based on is no task: no release names it, and it changes nothing by itself.
-    wanted = {image.container: image for image in evidence.images}
+    # One that others are only based on changes nothing by itself: those that do are listed themselves.
+    wanted = {image.container: image for image in evidence.images if image.task}
+    there = {image.container for image in evidence.images}
     changes = []
     for name in sorted(before.keys() | wanted.keys()):
         was = (before.get(name) or "").rpartition(":")[2] or None
         image = wanted.get(name)
         if image is None:
-            changes.append(ImageChange(name, was, None, "the container is gone"))
-        elif was != image.tag and (name in before or not running or image.result == "built"):
+            reason = "it is only a base for others now" if name in there else "the container is gone"
+            changes.append(ImageChange(name, was, None, reason))
+        elif was != image.tag:
             changes.append(ImageChange(name, was, image.tag, image.reason, image.size))
     return tuple(changes)
 

@@ -8,12 +8,13 @@ import click
 
 from pipeline import aws
 from pipeline.git import Git
-from pipeline.release import deploy, dossier_page, options, storage
+from pipeline.names import LONGEST_SUMMARY
+from pipeline.release import deploy, dossier_page, options, output, storage
 from pipeline.release.airflow import Airflow
 from pipeline.release.commits import from_codecommit, from_git
 from pipeline.release.connection import Voice, connect, gathering, origin_of
 from pipeline.release.deploy import Prepared
-from pipeline.release.dossier_sections import summary
+from pipeline.release.dossier_headline import summary
 from pipeline.release.inquiry import inquire
 from pipeline.release.s3 import S3Bucket
 from pipeline.release.tree import Tree
@@ -32,7 +33,9 @@ from pipeline.settings import load
 @click.option("--store", help="Keep both below s3://BUCKET/PREFIX as well, for the link.")
 @click.option("--link-file", type=options.FILE, help="Write the link to the stored page into this file.")
 @click.option(
-    "--summary-file", type=options.FILE, help="Write it as one line of at most 700 characters into this file."
+    "--summary-file",
+    type=options.FILE,
+    help=f"Write it as one line of at most {LONGEST_SUMMARY} characters into this file.",
 )
 def diff(
     *,
@@ -48,13 +51,14 @@ def diff(
 ) -> None:
     """Show what releasing this working tree to ENVIRONMENT would change: the dossier of a release."""
     say = Voice(as_json)
+    output.check(html, json_file, link_file, summary_file)
     settings = load(Path.cwd())
     origin = origin_of(commit, None)
     own = aws.session(settings.region)
     with gathering() as tree:
         found = inquire(
             environment,
-            origin.commit,
+            origin,
             read=lambda: _read(environment, tree.result),
             tree=tree.result,
             sources=lambda: [from_git(Git(Path.cwd())), from_codecommit(own, settings.repository)],
@@ -66,14 +70,14 @@ def diff(
     if found.images is None and commit is None:
         say.line("the pipeline's own dossier has what is not known here: `pipeline status` shows the link")
     page, document = dossier_page.page(found), found.document()
-    _write(html, page)
-    _write(json_file, json.dumps(document, indent=2))
-    _write(summary_file, f"{summary(found)}\n")
+    output.write(html, page)
+    output.write(json_file, json.dumps(document, indent=2))
+    output.write(summary_file, f"{summary(found)}\n")
     if store is not None:
         storage.keep(own, store, f"{environment}.json", json.dumps(document, indent=2).encode())
         link = storage.keep(own, store, f"{environment}.html", page.encode())
         say.line(f"kept at {link}")
-        _write(link_file, f"{link}\n")
+        output.write(link_file, f"{link}\n")
     say.end(document)
 
 
@@ -83,9 +87,3 @@ def _read(environment: str, tree: Callable[[], Tree]) -> tuple[Prepared, S3Bucke
     prepared = deploy.prepare(connection.bucket, tree, deployment, to.keep)
     assert to.airflow is not None  # noqa: S101 - verify=True
     return prepared, connection.bucket, to.airflow
-
-
-def _write(path: Path | None, text: str) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")

@@ -1,13 +1,18 @@
-"""A dossier as a headline and sections of lines: what its text and its page both show. Pure."""
+"""A dossier as sections of lines: what its text and its page both show. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from pipeline.release.dossier import Dossier
+from pipeline.release.commits import Commit
+from pipeline.release.dossier import Dossier, ImageChange
 from pipeline.release.structure import DagChange
+from pipeline.release.tree import PART_KEYS
 
-_SUMMARY = 700  # characters: an approval's text holds 1,000, and says other things as well (CodePipeline API)
-_SHOWN = 50  # lines of one kind
+_SHOWN = 50  # items of one kind
+_NAMED = 5  # items in a line
+_TAG = 12  # signs of a content tag: enough to tell two apart
+_UNREAD = "not known: the environment could not be read"
 
 
 @dataclass(frozen=True)
@@ -27,120 +32,125 @@ class Section:
     warns: bool = False
 
 
-def headline(dossier: Dossier) -> str:
-    """What this is about, in one line."""
-    running = dossier.running
-    if running is not None:
-        now = f"runs {running.id} (commit {running.commit[:10]})"
-    elif dossier.unread:
-        now = "could not be read"
-    else:
-        now = "runs no release yet" if dossier.deployed else "is not deployed yet"
-    return f"{dossier.environment} {now}; this is commit {dossier.commit[:10]}"
-
-
-def summary(dossier: Dossier) -> str:
-    """All sections in one line, for the text of an approval."""
-    said = "; ".join(f"{section.title.lower()}: {section.state}" for section in sections(dossier))
-    text = f"{headline(dossier)}. {said}."
-    return text if len(text) <= _SUMMARY else f"{text[: _SUMMARY - 1]}…"
-
-
 def sections(dossier: Dossier) -> tuple[Section, ...]:
-    """Every section, the same ones in the same order always: what is not there is said not to be."""
-    found = [
+    """Every section, the same ones in the same order always: what is not there is said not to be.
+
+    First what the release changes, in the order in which people notice; then what speaks for it; then its details.
+    """
+    return (
         *_environment(dossier),
-        _commits(dossier),
         _dags(dossier),
         _images(dossier),
         _workers(dossier),
+        _in_flight(dossier),
         _drift(dossier),
         _tests(dossier),
-        _in_flight(dossier),
-    ]
-    return tuple(found)
+        _commits(dossier),
+        _files(dossier),
+    )
+
+
+def moment(time: datetime) -> str:
+    """`2026-11-07 10:15 UTC`: readers are in several time zones."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def one_line(text: str) -> str:
+    """A text from elsewhere, such as an error of git's, without its line ends."""
+    return " ".join(text.split())
 
 
 def _environment(dossier: Dossier) -> Iterator[Section]:
     if not dossier.deployed:
         yield Section("Environment", "comes with this commit: all that follows is new")
     if dossier.unread:
-        lines = (*dossier.unread.splitlines(), "If it is not deployed yet, all that follows is new.")
-        yield Section("Environment", "could not be read", lines, warns=True)
-
-
-def _commits(dossier: Dossier) -> Section:
-    found = dossier.commits
-    if found is None and dossier.running is None and not dossier.commits_unknown:
-        return Section("Commits", "all of them, for nothing runs yet")
-    if found is None:
-        return Section("Commits", f"not known: {dossier.commits_unknown}" if dossier.commits_unknown else "not known")
-    lines = [f"{each.id[:10]}  {each.day}  {each.author}: {each.title}" for each in found.added[:_SHOWN]]
-    lines += _more(len(found.added))
-    if found.taken_back:
-        lines.append("Taken back, because this commit's history does not have them:")
-        lines += [f"  {each.id[:10]}  {each.day}  {each.author}: {each.title}" for each in found.taken_back[:_SHOWN]]
-    people = _number(len(found.authors), "author")
-    state = f"{'' if found.complete else 'at least '}{_number(len(found.added), 'commit')} by {people}"
-    if found.taken_back:
-        state += f", {len(found.taken_back)} taken back"
-    return Section(
-        "Commits", state if found.added or found.taken_back else "none", tuple(lines), bool(found.taken_back)
-    )
+        lines = (*dossier.unread.splitlines(), "If it is not deployed yet, all that is in this commit is new.")
+        yield Section("Environment", "could not be read, so what would change is not known", lines, warns=True)
 
 
 def _dags(dossier: Dossier) -> Section:
-    files = dossier.files
-    names = (("new file", files.added), ("removed file", files.removed), ("changed file", files.changed))
-    file_lines = [f"{what} {path}" for what, paths in names for path in paths[:_SHOWN]]
-    in_files = _counts(("added", files.added), ("removed", files.removed), ("changed", files.changed))
-    if dossier.dags is None:
-        state = f"structures not known; files: {in_files}" if files.count else "no file differs"
-        return Section("DAGs", state, tuple(file_lines))
     found = dossier.dags
+    if found is None:
+        return Section("DAGs", "not known: no test of the DAGs left the structures of both releases")
+    if dossier.unread:
+        return Section("DAGs", f"{_UNREAD}; this commit has {len(found.added)}", tuple(_several("", found.added)))
     lines = [
-        line
-        for what, changes in (("new", found.added), ("removed", found.removed), ("changed", found.changed))
-        for change in changes
-        for line in _dag(what, change)
+        # What is lost comes first: it must not be overlooked below what is new.
+        *_several("removed ", found.removed),
+        *_several("changed ", found.changed),
+        *_several("new ", found.added),
     ]
-    state = _counts(("added", found.added), ("removed", found.removed), ("changed", found.changed))
-    return Section("DAGs", state, (*lines, *file_lines), warns=bool(found.removed))
+    state = _counts(("removed", found.removed), ("changed", found.changed), ("added", found.added))
+    return Section("DAGs", state, tuple(lines), warns=bool(found.removed))
 
 
-def _dag(what: str, change: DagChange) -> Iterator[str]:
-    yield f"{what} DAG {change.dag_id}"
-    yield from (f"  {line}" for line in change.lines)
+def _several(what: str, changes: Sequence[DagChange]) -> Iterator[str]:
+    for change in changes[:_SHOWN]:
+        yield f"{what}DAG {change.dag_id}"
+        yield from (f"  {line}" for line in change.lines)
+    yield from _more(changes)
 
 
 def _images(dossier: Dossier) -> Section:
-    if dossier.images is None:
+    found = dossier.images
+    if found is None:
         return Section("Images", "not known: no step left images.json")
-    lines = []
-    for image in dossier.images:
-        size = f", {image.size / 1e6:.0f} MB" if image.size else ""
-        tags = " → ".join(filter(None, (image.before, image.after or "none")))
-        lines.append(f"{image.container}: {tags}{size}")
-        if image.reason:
-            lines.append(f"  {image.reason}")
-    names = ", ".join(image.container for image in dossier.images)
-    return Section("Images", f"{len(dossier.images)} differ ({names})" if names else "as they are", tuple(lines))
+    lines = [line for image in found for line in _image(image, is_compared=not dossier.unread)]
+    names = f" ({_names([image.container for image in found])})" if found else ""
+    if dossier.unread:
+        return Section("Images", f"{_UNREAD}; this commit has {len(found)}{names}", tuple(lines))
+    gone = [image for image in found if image.after is None]
+    new = [image for image in found if image.after is not None and image.before is None]
+    changed = [image for image in found if image.after is not None and image.before is not None]
+    state = _counts(("new", new), ("changed", changed), ("gone", gone))
+    return Section("Images", f"{state}{names}", tuple(lines), warns=bool(gone))
+
+
+def _image(image: ImageChange, *, is_compared: bool) -> Iterator[str]:
+    before, after = ((tag or "none")[:_TAG] for tag in (image.before, image.after))
+    size = f", {image.size / 1e6:.0f} MB" if image.size else ""
+    yield f"{image.container}: {f'{before} → ' if is_compared else ''}{after}{size}"
+    if image.reason:
+        yield f"  {image.reason}"
 
 
 def _workers(dossier: Dossier) -> Section:
-    lines = [f"{key}: {reason}" for key, reason in dossier.parts.items()]
-    lines += [f"  {line}" for line in dossier.requirements]
-    if not dossier.replaces_workers:
-        return Section("Workers", "stay; requirements, plugins and startup script are as they are")
-    how = {"GRACEFUL": "tasks in flight may end, for up to 12 h", "FORCED": "tasks in flight are ended"}
+    if dossier.parts is None:
+        return Section("Workers", _UNREAD)
+    lines = []
+    for key, reason in dossier.parts.items():
+        lines.append(f"{key}: {reason}")
+        if key == PART_KEYS["requirements"]:
+            lines += [f"  {line}" for line in dossier.requirements or ()]
+    if not lines and dossier.deployed:
+        return Section("Workers", "stay: requirements, plugins and startup script are as they are")
+    if not dossier.deployed:
+        more = "; the first release replaces them once, for this" if lines else ""
+        return Section("Workers", f"come with this commit{more}", tuple(lines))
+    how = {"GRACEFUL": "tasks in flight can end, for up to 12 h", "FORCED": "tasks in flight are ended"}
     state = f"will be replaced ({dossier.replacement}: {how.get(dossier.replacement, '')})"
     return Section("Workers", state, tuple(lines), warns=True)
 
 
+def _in_flight(dossier: Dossier) -> Section:
+    found, replaced = dossier.in_flight, dossier.replaces_workers is True
+    if found.unknown:
+        return Section("In flight", f"not known: {found.unknown.splitlines()[0]}", warns=replaced)
+    runs, tasks = sum(found.runs.values()), sum(found.tasks.values())
+    lines = [
+        f"{dag}: {_number(found.runs.get(dag, 0), 'run')}, {_number(found.tasks.get(dag, 0), 'task')}"
+        for dag in sorted({*found.runs, *found.tasks})
+    ]
+    state = f"{_number(runs, 'DAG run')}, {_number(tasks, 'task')}" if lines else "nothing"
+    return Section("In flight", state, tuple(_shown(lines)), warns=bool(tasks) and replaced)
+
+
 def _drift(dossier: Dossier) -> Section:
-    lines = tuple(f"{key}: {reason}" for key, reason in dossier.drift.items())
+    if dossier.drift is None:
+        return Section("Drift", _UNREAD)
+    lines = [f"{key}: {reason}" for key, reason in dossier.drift.items()]
     state = f"{_number(len(lines), 'file')} changed by hand, which the release undoes" if lines else "none"
-    return Section("Drift", state, lines, warns=bool(lines))
+    return Section("Drift", state, tuple(_shown(lines)), warns=bool(lines))
 
 
 def _tests(dossier: Dossier) -> Section:
@@ -150,6 +160,8 @@ def _tests(dossier: Dossier) -> Section:
     for each in dossier.tests:
         lines.append(f"{each.name}: {each.passed} passed, {each.failed} failed, {each.skipped} skipped")
         lines += [f"  failed: {name}" for name in each.failures]
+        if (unnamed := each.failed - len(each.failures)) > 0:
+            lines.append(f"  … and {unnamed} more")
     passed, failed, skipped = (
         sum(getattr(each, kind) for each in dossier.tests) for kind in ("passed", "failed", "skipped")
     )
@@ -157,17 +169,41 @@ def _tests(dossier: Dossier) -> Section:
     return Section("Tests", state, tuple(lines), warns=failed > 0)
 
 
-def _in_flight(dossier: Dossier) -> Section:
-    found = dossier.in_flight
-    if found.unknown:
-        return Section("In flight", f"not known: {found.unknown.splitlines()[0]}")
-    runs, tasks = sum(found.runs.values()), sum(found.tasks.values())
-    lines = tuple(
-        f"{dag}: {_number(found.runs.get(dag, 0), 'run')}, {_number(found.tasks.get(dag, 0), 'task')}"
-        for dag in sorted({*found.runs, *found.tasks})
+def _commits(dossier: Dossier) -> Section:
+    found = dossier.commits
+    if found is None and dossier.running is None and not dossier.commits_unknown:
+        return Section("Commits", "all of them, for nothing runs yet")
+    if found is None:
+        why = one_line(dossier.commits_unknown)
+        return Section("Commits", f"not known: {why}" if why else "not known")
+    lines = [line for each in found.added[:_SHOWN] for line in _commit(each)]
+    lines += _more(found.added)
+    if found.taken_back:
+        taken_back = [line for each in found.taken_back[:_SHOWN] for line in _commit(each)]
+        head = "Taken back, because this commit's history does not have them:"
+        lines = [head, *taken_back, *_more(found.taken_back), *(["Added:", *lines] if lines else [])]
+    people = _number(len(found.authors), "author")
+    state = f"{'' if found.complete else 'at least '}{_number(len(found.added), 'commit')} by {people}"
+    if found.taken_back:
+        state += f", {len(found.taken_back)} taken back"
+    return Section(
+        "Commits", state if found.added or found.taken_back else "none", tuple(lines), bool(found.taken_back)
     )
-    state = f"{_number(runs, 'DAG run')}, {_number(tasks, 'task')}" if lines else "nothing"
-    return Section("In flight", state, lines, warns=bool(tasks) and dossier.replaces_workers)
+
+
+def _commit(commit: Commit) -> Iterator[str]:
+    yield commit.title.strip() or "without a title"
+    yield f"  {commit.author}, {moment(datetime.fromtimestamp(commit.time, UTC))}, {commit.id[:10]}"
+
+
+def _files(dossier: Dossier) -> Section:
+    files = dossier.files
+    if dossier.unread:
+        return Section("Files", f"{_UNREAD}; this commit has {len(files.added)}")
+    kinds = (("removed", files.removed), ("changed", files.changed), ("new", files.added))
+    lines = [line for what, paths in kinds for line in _shown([f"{what} file {path}" for path in paths])]
+    state = _counts(("removed", files.removed), ("changed", files.changed), ("added", files.added))
+    return Section("Files", state, tuple(lines))
 
 
 def _number(count: int, what: str) -> str:
@@ -178,5 +214,14 @@ def _counts(*kinds: tuple[str, Sequence[object]]) -> str:
     return ", ".join(f"{len(items)} {what}" for what, items in kinds if items) or "as they are"
 
 
-def _more(count: int) -> list[str]:
-    return [f"… and {count - _SHOWN} more"] if count > _SHOWN else []
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(lines: Sequence[str]) -> list[str]:
+    return [*lines[:_SHOWN], *_more(lines)]
+
+
+def _more(items: Sequence[object]) -> list[str]:
+    return [f"… and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []

@@ -37,13 +37,16 @@ class Suite:
 
 @dataclass(frozen=True)
 class Image:
-    """An image of this commit: `size` in bytes as ECR counts, None when it is not known."""
+    """An image of this commit: `size` in bytes as ECR counts, None when it is not known.
+
+    `task` is False for one that others are only based on: no release names it.
+    """
 
     container: str
     tag: str
-    result: str
     reason: str
     size: int | None = None
+    task: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,9 @@ def _images(path: Path) -> tuple[Image, ...]:
             Image(
                 container=entry["name"],
                 tag=entry["tag"],
-                result=entry["result"],
                 reason=entry.get("reason") or "",
                 size=entry.get("size"),
+                task=entry["task"],
             )
             for entry in entries
         )

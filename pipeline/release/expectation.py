@@ -1,24 +1,41 @@
 """What a plan should bring about in Airflow. Pure."""
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from pipeline.release.imports import importers_of
 from pipeline.release.plan import Action, Plan
-from pipeline.release.tree import DAGS_PREFIX, Tree
+from pipeline.release.structure import Dag
+from pipeline.release.tree import DAGS_PREFIX, Source, Tree
 from pipeline.release.verify import Expectation, Seen
 
 _WRITES = (Action.UPLOAD, Action.ADOPT, Action.RESTORE)
 
 
-def of_deploy(plan: Plan, tree: Tree, before: Seen) -> Expectation:
+def of_deploy(
+    plan: Plan, tree: Tree, before: Seen, *, dags: Mapping[str, Dag] | None = None, resumed: bool = False
+) -> Expectation:
     """Expect every DAG file that was written, every DAG that imports something written, and no DAG of a deleted file.
 
-    A file defines DAGs when Airflow had found some in it, or, for a new one, when it says so itself: it imports `DAG`
-    or `dag` from Airflow, nothing imports it, and `.airflowignore` does not mention it. A new file that makes its
-    DAGs in another way is not waited for; if it cannot be imported, that is still found.
+    | a written file                                  | structures known | is                                    |
+    | ----------------------------------------------- | ---------------- | ------------------------------------- |
+    | Airflow had found DAGs in it                    | either           | to be parsed again                    |
+    | the structures name a DAG of it                 | yes              | to have one                           |
+    | its text says that it defines DAGs              | no               | hoped to have one, as a guess may err |
+    | otherwise                                       | either           | not waited for                        |
+
+    A text says so when it imports `DAG` or `dag` from Airflow, nothing imports the file, and `.airflowignore` does not
+    mention it. Whatever cannot be imported is found in any case.
+
+    Args:
+        plan: What was done.
+        tree: What it was done for.
+        before: What Airflow said before.
+        dags: DAG id → structure, where the tests of the DAGs found them in these very files.
+        resumed: A release that was interrupted went before, so errors of these files may be of its making. Files that
+            are there already say so as well.
     """
     written = {
         row.key.removeprefix(DAGS_PREFIX): tree.files[row.key]
@@ -26,25 +43,62 @@ def of_deploy(plan: Plan, tree: Tree, before: Seen) -> Expectation:
         if row.action in _WRITES and row.key in tree.files and row.key.endswith(".py")
     }
     had_dags = {dag.file for dag in before.dags.values()}
-    ignored = _ignore_patterns(tree)
-    imported = frozenset().union(*tree.imports.values()) if tree.imports else frozenset()
-    changed: dict[str, str] = {}
-    for path, source in written.items():
-        content = source.read()
-        new_dag_file = path not in imported and not perhaps_ignored(path, ignored) and names_dag(content)
-        if path in had_dags or new_dag_file:
-            changed[path] = content.decode(errors="replace")
+    named = frozenset(written) & _files_of(dags)
+    guessed = _guessed(written, tree) if dags is None else frozenset()
+    affected = importers_of(tree.imports, written)
+    adopts = any(row.action is Action.ADOPT for row in plan.rows)
+    changed = frozenset(written) & (had_dags | named | guessed)
     return Expectation(
-        changed=changed,
-        affected=importers_of(tree.imports, written) - set(changed),
+        changed={path: written[path].read().decode(errors="replace") for path in sorted(changed)},
+        affected=affected,
         removed=removed_files(plan),
+        defining=named,
+        blamed=affected.union(written) if resumed or adopts else frozenset(),
+        settles=_settles(plan, proven=changed & (had_dags | named)),
     )
 
 
-def of_rollback(plan: Plan) -> Expectation:
-    """Expect restored files to be parsed again, and no DAG of a deleted file. The old texts are in S3 only."""
-    restored = {row.key.removeprefix(DAGS_PREFIX) for row in plan.rows if row.action is Action.RESTORE}
-    return Expectation(affected=frozenset(restored), removed=removed_files(plan))
+def of_rollback(plan: Plan, dags: Mapping[str, Dag] | None = None, *, resumed: bool = False) -> Expectation:
+    """Expect restored files to be parsed again, and no DAG of a deleted file. The old texts are in S3 only.
+
+    Args:
+        plan: What was done.
+        dags: DAG id → structure, where the restored release knows them: a restored file has its DAGs again.
+        resumed: As for `of_deploy`.
+    """
+    restored = frozenset(row.key.removeprefix(DAGS_PREFIX) for row in plan.rows if row.action is Action.RESTORE)
+    return Expectation(
+        affected=restored,
+        removed=removed_files(plan),
+        defining=restored & _files_of(dags),
+        blamed=restored if resumed else frozenset(),
+        settles=_settles(plan, proven=frozenset()),
+    )
+
+
+def _settles(plan: Plan, proven: Collection[str]) -> bool:
+    """Whether Airflow gets anything new whose coming its DAGs do not show: `_release.json`, what DAGs read, deletions.
+
+    A DAG file whose DAGs were parsed from its new text has come, and breaks no other: what imports it is waited for.
+    """
+    keys = {f"{DAGS_PREFIX}{path}" for path in proven}
+    unproven = [row for row in plan.changes if row.key not in keys or row.action not in _WRITES]
+    return bool(unproven or plan.part_changes)
+
+
+def _files_of(dags: Mapping[str, Dag] | None) -> frozenset[str]:
+    return frozenset(dag.file for dag in (dags or {}).values())
+
+
+def _guessed(written: Mapping[str, Source], tree: Tree) -> frozenset[str]:
+    """Written files whose text says that they define DAGs."""
+    ignored = _ignore_patterns(tree)
+    imported = frozenset().union(*tree.imports.values()) if tree.imports else frozenset()
+    return frozenset(
+        path
+        for path, source in written.items()
+        if path not in imported and not perhaps_ignored(path, ignored) and names_dag(source.read())
+    )
 
 
 def removed_files(plan: Plan) -> frozenset[str]:

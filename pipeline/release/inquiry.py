@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -9,19 +10,19 @@ from pipeline.release import commits, deploy, dossier, evidence, in_flight
 from pipeline.release.airflow import Airflow
 from pipeline.release.bucket import Bucket
 from pipeline.release.commits import Between, CommitOf
-from pipeline.release.deploy import Prepared
+from pipeline.release.deploy import Origin, Prepared
 from pipeline.release.dossier import Dossier
 from pipeline.release.environment import NotDeployedError
 from pipeline.release.evidence import Evidence
 from pipeline.release.in_flight import InFlight
 from pipeline.release.record import PartName, PartRecord
 from pipeline.release.structure import Dag
-from pipeline.release.tree import Source, Tree
+from pipeline.release.tree import PART_KEYS, Source, Tree
 
 
 def inquire(
     environment: str,
-    commit: str,
+    origin: Origin,
     *,
     read: Callable[[], tuple[Prepared, Bucket, Airflow]],
     tree: Callable[[], Tree],
@@ -33,7 +34,7 @@ def inquire(
 
     Args:
         environment: Its name.
-        commit: Of the working tree.
+        origin: What the working tree is.
         read: Reads the environment; fails where it is not deployed, or may not be read.
         tree: Gives the working tree.
         sources: Where commits may be known, in the order to ask.
@@ -46,7 +47,14 @@ def inquire(
     found = evidence.read(left)
     gathered = tree()
     now = deploy.dags_of(gathered, found.structures)
-    bare = Dossier(environment, commit, replacement=replacement, tests=found.tests)
+    bare = Dossier(
+        environment,
+        origin.commit,
+        uncommitted=origin.uncommitted,
+        written=datetime.now(UTC),
+        replacement=replacement,
+        tests=found.tests,
+    )
     try:
         prepared, bucket, airflow = read()
     except NotDeployedError:
@@ -55,12 +63,15 @@ def inquire(
         return replace(
             _all_new(bare, gathered, found, now),
             unread=str(error),
-            commits_unknown="nothing is known to run",
+            commits_unknown="the environment could not be read",
+            parts=None,
+            requirements=None,
+            drift=None,
             in_flight=InFlight(unknown="the environment could not be read"),
         )
     running, plan = prepared.situation.current, prepared.plan
     files = dossier.files_of(plan, prepared.tree, running)
-    between, why = _commits(running.commit if running else None, commit, sources)
+    between, why = _commits(running.commit if running else None, origin.commit, sources)
     return replace(
         bare,
         running=running,
@@ -79,8 +90,14 @@ def inquire(
 def _all_new(bare: Dossier, tree: Tree, found: Evidence, now: Mapping[str, Dag] | None) -> Dossier:
     """What a release brings to an environment of which nothing is known."""
     files = dossier.Files(added=tuple(key.removeprefix("dags/") for key in tree.files))
+    requirements = tree.parts.get("requirements")
     return replace(
-        bare, files=files, dags=dossier.dags_of(files, tree, None, now), images=dossier.images_of(found, None)
+        bare,
+        files=files,
+        dags=dossier.dags_of(files, tree, None, now),
+        images=dossier.images_of(found, None),
+        parts={PART_KEYS[name]: "new" for name in tree.parts},
+        requirements=dossier.requirement_lines(b"", requirements.read() if requirements else b""),
     )
 
 

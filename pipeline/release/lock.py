@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from time import monotonic
 from pipeline.errors import LockedError, PipelineError
 from pipeline.release.bucket import ABSENT, Bucket, ConflictError
 from pipeline.release.pointer import POINTER_KEY, Lock, Pointer, expired, parse_pointer
+from pipeline.release.record import PARTS, PartName
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,25 @@ class Lease:
         self._write(Pointer(release=release, serial=self._pointer.serial + 1))
         self._done = True
 
+    def published(self, restores: str | None) -> None:
+        """Note, for the next write, that the bucket is no mix of an unfinished rollback's any more.
+
+        Args:
+            restores: For a rollback, the deploy whose files it holds now.
+        """
+        self._pointer = replace(self._pointer, restores=restores)
+
+    def taken_back(self) -> None:
+        """Note, for the next write, that the environment is again as the current release says."""
+        self._pointer = replace(self._pointer, restores=None, unsettled=())
+
     def let_go(self) -> None:
-        """Let the lock go and leave the current release as it was. Does nothing after `switch`."""
+        """Let the lock go and leave the current release as it was. Does nothing after `switch`.
+
+        What is left unfinished stays in the pointer: the next one's plan must know of it.
+        """
         if not self._done:
-            self._write(Pointer(release=self._pointer.release, serial=self._pointer.serial + 1))
+            self._write(replace(self._pointer, serial=self._pointer.serial + 1, lock=None))
             self._done = True
 
     def _write(self, pointer: Pointer) -> None:
@@ -92,7 +108,14 @@ class Lease:
 
 @contextmanager
 def hold(
-    bucket: Bucket, seen: Seen, *, owner: str, purpose: str, seconds: int, restores: str | None = None
+    bucket: Bucket,
+    seen: Seen,
+    *,
+    owner: str,
+    purpose: str,
+    seconds: int,
+    restores: str | None = None,
+    parts: Collection[PartName] = (),
 ) -> Iterator[Lease]:
     """Hold the lock for the length of a block; it is let go at the end in any case.
 
@@ -103,6 +126,8 @@ def hold(
         purpose: For people: what this does.
         seconds: How long after our last sign of life others may take over.
         restores: For a rollback, the deploy that is being restored.
+        parts: Parts that are to be changed. They are unsettled from here on, so that a command that dies right after
+            MWAA began to use them costs no request more.
 
     Raises:
         LockedError: Someone else holds it, who is named.
@@ -114,9 +139,15 @@ def hold(
         purpose=purpose,
         since=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         seconds=seconds,
-        restores=restores,
     )
-    lease = _take(bucket, seen, lock)
+    pointer = replace(
+        seen.pointer,
+        serial=seen.pointer.serial + 1,
+        lock=lock,
+        restores=restores or seen.pointer.restores,
+        unsettled=tuple(name for name in PARTS if name in parts or name in seen.pointer.unsettled),
+    )
+    lease = _take(bucket, seen, pointer)
     try:
         yield lease
     except BaseException as first:
@@ -130,9 +161,8 @@ def hold(
     lease.let_go()
 
 
-def _take(bucket: Bucket, seen: Seen, lock: Lock) -> Lease:
+def _take(bucket: Bucket, seen: Seen, pointer: Pointer) -> Lease:
     refuse_if_locked(bucket, seen)
-    pointer = Pointer(release=seen.pointer.release, serial=seen.pointer.serial + 1, lock=lock)
     content = pointer.dump()
     try:
         written = bucket.put(POINTER_KEY, content, hashlib.sha256(content).hexdigest(), expected=seen.etag)

@@ -141,7 +141,9 @@ def update(
     tell: Callable[[str], None],
     pause: Callable[[float], None] = sleep,
 ) -> None:
-    """Pin versions and wait until MWAA runs with them. Does nothing when it does already.
+    """Pin versions and wait until MWAA runs with them. When it does already, only pip's log is read.
+
+    Every update of any part makes new workers, and each installs the requirements anew.
 
     Args:
         environment: The environment.
@@ -157,6 +159,8 @@ def update(
     """
     before = environment.state()
     if all(before.pinned.get(name) == version for name, version in versions.items()) and before.status == "AVAILABLE":
+        # An earlier run may have brought them and failed: that they are in force does not say that they are installed.
+        _judge_pip(environment, before, tell)
         return
     if before.status not in ("AVAILABLE", "UPDATE_FAILED"):
         raise PipelineError(
@@ -166,13 +170,15 @@ def update(
         )
     environment.pin(versions, replacement)
     now = _wait(environment, versions, before, alive=alive, tell=tell, pause=pause)
-    if "requirements" in versions and now.updated is not None:
-        _judge_pip(environment, now.updated, tell)
+    _judge_pip(environment, now, tell)
 
 
-def _judge_pip(environment: AirflowEnvironment, since: datetime, tell: Callable[[str], None]) -> None:
+def _judge_pip(environment: AirflowEnvironment, now: State, tell: Callable[[str], None]) -> None:
+    """Read what pip said since the last update, if there was one and there are requirements to install."""
+    if "requirements" not in now.pinned or now.updated is None:
+        return
     try:
-        lines = environment.requirements_log(since)
+        lines = environment.requirements_log(now.updated)
     except PipelineError as error:
         tell(f"whether pip installed the requirements is not known: {error}")
         return
@@ -181,6 +187,7 @@ def _judge_pip(environment: AirflowEnvironment, since: datetime, tell: Callable[
             "pip could not install requirements.txt, and MWAA runs without it:\n"
             + "\n".join(f"    {line}" for line in problems),
             where=environment.name,
+            mend="Correct requirements.txt and push again.",
         )
     told = "says that requirements.txt is installed" if lines else "is empty: are the environment's logs switched on?"
     tell(f"the pip log {told}")

@@ -4,15 +4,15 @@ Decided from three things: the working tree, the current release's record, and o
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from pipeline.names import RELEASE_FILE
 from pipeline.release.bucket import ABSENT, Listed
+from pipeline.release.kept import is_kept
 from pipeline.release.plugins import EMPTY_ZIP
 from pipeline.release.record import PARTS, FileRecord, PartName, PartRecord, ReleaseRecord, TaskRecord
-from pipeline.release.tree import DAGS_PREFIX, PART_KEYS, Source, generated
+from pipeline.release.tree import PART_KEYS, Source, generated
 
 # MWAA cannot be told to forget these; it can only be pointed at something empty (MWAA user guide).
 EMPTY_PARTS: dict[PartName, bytes] = {"requirements": b"", "plugins": EMPTY_ZIP, "startup": b"#!/bin/sh\n"}
@@ -117,6 +117,7 @@ def decide(
     record: ReleaseRecord | None,
     listing: Mapping[str, Listed],
     keep: Collection[str] = (),
+    unsettled: Collection[PartName] = (),
 ) -> Plan:
     """The plan of a deploy.
 
@@ -150,7 +151,9 @@ def decide(
         tasks: Container → task definition ARN of the deployed stack.
         record: The current release, if there is one.
         listing: What is below `dags/` now.
-        keep: Globs of keys below `dags/` that are left alone; `*` also matches `/`.
+        keep: Patterns of keys that are left alone; see `kept.py`.
+        unsettled: Parts that MWAA may be pinned to in versions that no release records: an unfinished release may have
+            changed them, so they are brought to what they should be whatever the record says.
     """
     recorded = record.files if record else {}
     rows = [
@@ -160,26 +163,29 @@ def decide(
     return Plan(
         environment=environment,
         base=record.id if record else None,
-        rows=_in_order(rows),
-        parts=tuple(_part_rows(wanted_parts(parts, record), record.parts if record else {})),
+        rows=_in_order(rows, recorded),
+        parts=tuple(_part_rows(wanted_parts(parts, record, unsettled), record.parts if record else {}, unsettled)),
         tasks=tuple(_task_rows(tasks, record.tasks if record else {})),
     )
 
 
-def wanted_parts(parts: Mapping[PartName, Source], record: ReleaseRecord | None) -> dict[PartName, Source]:
-    """The tree's parts, and an empty one for each that a release once had."""
-    once = {
-        name: generated(PART_KEYS[name], EMPTY_PARTS[name])
-        for name in PARTS
-        if record is not None and name in record.parts
-    }
-    return {**once, **parts}
+def wanted_parts(
+    parts: Mapping[PartName, Source], record: ReleaseRecord | None, unsettled: Collection[PartName] = ()
+) -> dict[PartName, Source]:
+    """The tree's parts, and an empty one for each that a release once had, or may have had."""
+    once = {*(record.parts if record else ()), *unsettled}
+    return {**{name: empty_part(name) for name in PARTS if name in once}, **parts}
+
+
+def empty_part(name: PartName) -> Source:
+    """What MWAA is pointed at when there is no such part."""
+    return generated(PART_KEYS[name], EMPTY_PARTS[name])
 
 
 def _row(
     key: str, source: Source | None, recorded: FileRecord | None, listed: Listed | None, keep: Collection[str]
 ) -> Row:
-    if any(fnmatchcase(key.removeprefix(DAGS_PREFIX), glob) for glob in keep):
+    if is_kept(key, keep):
         return Row(Action.LEAVE, key, "named in `keep`")
     return _unwanted(key, recorded, listed) if source is None else _wanted(source, recorded, listed)
 
@@ -217,23 +223,32 @@ def _unwanted(key: str, recorded: FileRecord | None, listed: Listed | None) -> R
     return Row(Action.DELETE, key, "removed; it had been changed by hand", drift=True, expected=listed.etag)
 
 
-def _in_order(rows: Collection[Row]) -> tuple[Row, ...]:
-    """By phase and key; deletions in a phase after all others."""
-    last = 1 + max((row.phase for row in rows if row.action is not Action.DELETE), default=0)
-    placed = [
-        Row(row.action, row.key, row.reason, last, row.drift, row.expected) if row.action is Action.DELETE else row
-        for row in rows
-    ]
-    return tuple(sorted(placed, key=lambda row: (row.phase, row.key != RELEASE_FILE, row.key)))
+def _in_order(rows: Collection[Row], recorded: Mapping[str, FileRecord]) -> tuple[Row, ...]:
+    """By phase and key; deletions in a phase after all others, what imports before what is imported.
+
+    A thousand deletions are one request, so of more than that a helper must not be in an earlier one than its DAG. A
+    stranger may import anything.
+    """
+    deleted = [row for row in rows if row.action is Action.DELETE]
+    others = [row for row in rows if row.action is not Action.DELETE]
+    last = 1 + max((row.phase for row in others), default=0)
+    others.sort(key=lambda row: (row.phase, row.key != RELEASE_FILE, row.key))
+    deleted.sort(key=lambda row: (row.key in recorded, -recorded[row.key].level if row.key in recorded else 0, row.key))
+    return (*others, *(replace(row, phase=last) for row in deleted))
 
 
-def _part_rows(wanted: Mapping[PartName, Source], recorded: Mapping[PartName, PartRecord]) -> Iterator[PartRow]:
+def _part_rows(
+    wanted: Mapping[PartName, Source], recorded: Mapping[PartName, PartRecord], unsettled: Collection[PartName]
+) -> Iterator[PartRow]:
     for name in PARTS:
         if name not in wanted:
             continue
         before = recorded.get(name)
         if before is None:
-            yield PartRow(Action.UPLOAD, name, "new")
+            left = wanted[name].content == EMPTY_PARTS[name]
+            yield PartRow(Action.UPLOAD, name, "an unfinished release may have brought one" if left else "new")
+        elif before.sha256 == wanted[name].sha256 and name in unsettled:
+            yield PartRow(Action.RESTORE, name, "an unfinished release may have changed it", version=before.version)
         elif before.sha256 == wanted[name].sha256:
             yield PartRow(Action.KEEP, name, "unchanged")
         elif wanted[name].content == EMPTY_PARTS[name]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.release.record import PARTS, PartName
 
 POINTER_KEY = "releases/current.json"
 POINTER_FORMAT = 1
@@ -26,8 +27,6 @@ class Lock:
         purpose: `sync`, `rollback`.
         since: When it was taken (ISO 8601, the owner's clock; for people only).
         seconds: How long after its last renewal others may take it over.
-        restores: For a rollback, the deploy (by its release) that is being restored: whoever takes the lock over
-            must know what the bucket is a mix of.
     """
 
     owner: str
@@ -35,7 +34,6 @@ class Lock:
     purpose: str
     since: str
     seconds: int
-    restores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,17 +45,21 @@ class Pointer:
         serial: Grows with every write. Without it, a lock taken and let go would leave the content, and so the ETag,
             as it was, and a plan made before could be executed after.
         lock: Who is changing the environment now.
+        restores: The deploy (by its release) that a rollback is restoring, or was when it failed: whoever comes next
+            must know what the bucket is a mix of.
+        unsettled: Parts that a release is changing, or was when it failed: MWAA may be pinned to versions that no
+            release records.
     """
 
     release: str | None
     serial: int = 0
     lock: Lock | None = None
+    restores: str | None = None
+    unsettled: tuple[PartName, ...] = ()
 
     def dump(self) -> bytes:
         """As stored in the bucket."""
-        lock = asdict(self.lock) if self.lock else None
-        document = {"format": POINTER_FORMAT, "release": self.release, "serial": self.serial, "lock": lock}
-        return json.dumps(document, indent=1).encode()
+        return json.dumps({"format": POINTER_FORMAT, **asdict(self)}, indent=1).encode()
 
 
 def parse_pointer(content: bytes, *, where: str) -> Pointer:
@@ -69,7 +71,13 @@ def parse_pointer(content: bytes, *, where: str) -> Pointer:
     try:
         document: dict[str, Any] = json.loads(content)
         given, lock = document["format"], document["lock"]
-        pointer = Pointer(document["release"], document["serial"], Lock(**lock) if lock else None)
+        pointer = Pointer(
+            document["release"],
+            document["serial"],
+            Lock(**lock) if lock else None,
+            restores=document.get("restores"),
+            unsettled=tuple(name for name in PARTS if name in document.get("unsettled", ())),
+        )
     except (ValueError, KeyError, TypeError) as error:
         given, pointer = f"{type(error).__name__}: {error}", None
     if pointer is None or given != POINTER_FORMAT:

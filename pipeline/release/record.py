@@ -147,11 +147,6 @@ def parse(content: bytes, *, where: str) -> ReleaseRecord:
         ) from None
 
 
-def is_key(key: str) -> bool:
-    """Whether a key is that of a record."""
-    return bool(re.fullmatch(rf"{RELEASES_PREFIX}{_ID}\.json", key))
-
-
-def id_of(key: str) -> str:
-    """The release whose record has a key."""
-    return key.removeprefix(RELEASES_PREFIX).removesuffix(".json")
+def is_id(text: str) -> bool:
+    """Whether a text can be a release's id."""
+    return bool(re.fullmatch(_ID, text))

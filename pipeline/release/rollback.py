@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from pipeline.errors import PipelineError
 from pipeline.release.bucket import ABSENT, Listed
+from pipeline.release.kept import is_kept
 from pipeline.release.plan import Action, PartRow, Plan, Row, TaskRow
 from pipeline.release.record import PARTS, PartName, PartRecord, ReleaseRecord
-from pipeline.release.tree import DAGS_PREFIX
 
 
 def default_target(current: ReleaseRecord, restored: ReleaseRecord | None) -> str:
@@ -44,13 +43,15 @@ class Standing:
 
     Attributes:
         current: The current release.
-        interrupted: The deploy (by its release) that an interrupted rollback was restoring: the bucket is a mix.
+        interrupted: The deploy (by its release) that an unfinished rollback was restoring: the bucket is a mix.
         levels: Key → its place in the order of publishing, for files the current release does not know.
+        unsettled: Parts that an unfinished release may have changed.
     """
 
     current: ReleaseRecord | None = None
     interrupted: str | None = None
     levels: Mapping[str, int] = field(default_factory=dict)
+    unsettled: tuple[PartName, ...] = ()
 
     def is_older(self, key: str, listed: Listed, target: ReleaseRecord) -> bool:
         """Whether a file in the bucket is of an earlier deploy than the target. Ids sort by time."""
@@ -95,14 +96,14 @@ def decide(
         target: The release to restore.
         standing: How the bucket relates to it.
         listing: What is below `dags/` now.
-        keep: Globs of keys below `dags/` that are left alone.
+        keep: Patterns of keys that are left alone; see `kept.py`.
     """
     upwards = 1 + max((file.level for file in target.files.values()), default=0)
     highest = max((standing.level(key) for key in listing), default=0)
 
     def row(key: str) -> Row:
         listed, file = listing.get(key), target.files.get(key)
-        if any(fnmatchcase(key.removeprefix(DAGS_PREFIX), glob) for glob in keep):
+        if is_kept(key, keep):
             return Row(Action.LEAVE, key, "named in `keep`")
         if listed is None and file is not None:
             return Row(Action.RESTORE, key, "missing now", file.level, expected=ABSENT, version=file.version)
@@ -128,7 +129,7 @@ def decide(
         environment=target.environment,
         base=current.id if current else None,
         rows=tuple(rows),
-        parts=tuple(_part_rows(target.parts, current.parts if current else {})),
+        parts=tuple(_part_rows(target.parts, current.parts if current else {}, standing.unsettled)),
         tasks=tuple(
             TaskRow(name, before.get(name), after.get(name))
             for name in sorted({*before, *after})
@@ -137,11 +138,13 @@ def decide(
     )
 
 
-def _part_rows(target: Mapping[PartName, PartRecord], current: Mapping[PartName, PartRecord]) -> Iterator[PartRow]:
+def _part_rows(
+    target: Mapping[PartName, PartRecord], current: Mapping[PartName, PartRecord], unsettled: Collection[PartName]
+) -> Iterator[PartRow]:
     for name in PARTS:
         if name in target:
-            same = name in current and current[name].sha256 == target[name].sha256
+            same = name in current and current[name].sha256 == target[name].sha256 and name not in unsettled
             action, reason = (Action.KEEP, "as it was") if same else (Action.RESTORE, "differs now")
             yield PartRow(action, name, reason, version=target[name].version)
-        elif name in current:
+        elif name in current or name in unsettled:
             yield PartRow(Action.UPLOAD, name, "did not exist then: an empty one takes its place")

@@ -126,11 +126,12 @@ class S3Bucket:
             now=parsedate_to_datetime(date) if date else datetime.now(UTC),
         )
 
-    def head(self, key: str) -> Written | None:
+    def head(self, key: str, version: str | None = None) -> Written | None:
         """What S3 says of an object, or None when there is none."""
+        wanted: dict[str, Any] = {"VersionId": version} if version else {}
         with self._explained(key):
             try:
-                answer = self._s3.head_object(Bucket=self.name, Key=key)
+                answer = self._s3.head_object(Bucket=self.name, Key=key, **wanted)
             except ClientError as error:
                 if _code(error) in _MISSING:
                     return None
@@ -201,7 +202,7 @@ class S3Bucket:
     def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
         """Delete keys: one request per 1,000; see `bucket.Bucket`."""
         conditions = expected or {}
-        for batch in _batches(sorted(keys)):
+        for batch in _batches(list(keys)):
             with self._explained(batch[0]):
                 objects: Any = [
                     {"Key": key, "ETag": conditions[key]} if key in conditions else {"Key": key} for key in batch

@@ -60,6 +60,7 @@ def history_lines(releases: Sequence[ReleaseRecord], current: str | None) -> Ite
     for release in releases:
         mark = "*" if release.id == current else " "
         what = f"rollback to {release.restores}" if release.kind == "rollback" else "deploy"
+        what += " with uncommitted changes" if release.uncommitted else ""
         proof = "verified" if release.verified else "not verified"
         commit, files = release.commit[:10], len(release.files)
         yield f"{mark} {release.id}  {commit:<10}  {what}, {proof}, {files} files, by {release.by}"

@@ -52,18 +52,41 @@ def read_record(bucket: Bucket, release: str) -> ReleaseRecord:
     Raises:
         PipelineError: There is none, or it cannot be understood.
     """
-    key = record.key_of(release)
-    where = f"s3://{bucket.name}/{key}"
-    stored = bucket.get(key)
-    if stored is None:
+    found = _record(bucket, release)
+    if found is None:
         raise PipelineError(
-            "there is no such release", where=where, mend="`pipeline releases ENVIRONMENT` lists those there are."
+            "there is no such release",
+            where=_where(bucket, release),
+            mend="`pipeline releases ENVIRONMENT` lists those there are.",
         )
-    return record.parse(stored.content, where=where)
+    return found
 
 
-def history(bucket: Bucket, limit: int) -> list[ReleaseRecord]:
-    """The latest releases, newest first."""
-    keys = [key for key in bucket.listing(record.RELEASES_PREFIX) if record.is_key(key)]
-    ids = [record.id_of(key) for key in sorted(keys, reverse=True)[:limit]]
-    return [read_record(bucket, release) for release in ids]
+def history(bucket: Bucket, newest: str | None, most: int) -> list[ReleaseRecord]:
+    """Releases that were current, newest first: each names the one before it, and one request reads it.
+
+    A record that no other names was written by a release that never became current. Where a record is gone, the
+    history ends.
+
+    Args:
+        bucket: The environment's bucket.
+        newest: The current release, None before the first.
+        most: How many at most.
+
+    Raises:
+        PipelineError: One cannot be understood.
+    """
+    found: list[ReleaseRecord] = []
+    while newest is not None and len(found) < most and (release := _record(bucket, newest)) is not None:
+        found.append(release)
+        newest = release.previous
+    return found
+
+
+def _record(bucket: Bucket, release: str) -> ReleaseRecord | None:
+    stored = bucket.get(record.key_of(release))
+    return None if stored is None else record.parse(stored.content, where=_where(bucket, release))
+
+
+def _where(bucket: Bucket, release: str) -> str:
+    return f"s3://{bucket.name}/{record.key_of(release)}"

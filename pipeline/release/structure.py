@@ -3,7 +3,7 @@
 Only Airflow can tell what a DAG file defines, so the structures come from the test of the DAGs: `reports/dags.json`.
 
     {"format": 1,
-     "files": {"orders.py": "SHA-256 of the file it was read from"},
+     "files": {"orders.py": "SHA-256 of the file, of every one in the DAG folder"},
      "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 5 * * *",
                                "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"],
                                                     "containers": ["ingest"]}}}}}
@@ -46,15 +46,20 @@ class Dag(_Frozen):
 
 
 class Structures(_Frozen):
-    """Every DAG of a working tree, and the SHA-256 of every file they were read from."""
+    """Every DAG of a working tree, and the SHA-256 of every file in its DAG folder."""
 
     format: Literal[1] = 1
     files: Mapping[str, str]
     dags: Mapping[str, Dag]
 
     def is_of(self, files: Mapping[str, str]) -> bool:
-        """Whether they were read from these very files: path below the DAG folder → SHA-256."""
-        return all(files.get(path) == sha256 for path, sha256 in self.files.items())
+        """Whether they were read beside these very files: path below the DAG folder → SHA-256.
+
+        Every file counts, not only those that define DAGs: one may have come since, or changed what another defines.
+        The tests may have seen more files than are released.
+        """
+        were_there = all(self.files.get(path) == sha256 for path, sha256 in files.items())
+        return were_there and all(dag.file in files for dag in self.dags.values())
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from pipeline.errors import PipelineError
 from pipeline.names import RELEASE_FILE
-from pipeline.release.imports import imports_of, levels
+from pipeline.release.imports import imports_of, order
 from pipeline.release.plugins import zip_folder
 from pipeline.release.record import PartName
 
@@ -119,7 +119,8 @@ def generated(key: str, content: bytes, level: int = 0) -> Source:
 def gather(dags: Path) -> Tree:
     """Read the DAG folder.
 
-    Levels: 0 are files that are read, not imported (`_release.json`, SQL, YAML); Python starts at 1, imports first.
+    Levels: 0 are files that are read, not imported (`_release.json`, SQL, YAML); Python starts at 1, imports first and
+    DAG files last.
 
     Raises:
         PipelineError: The folder is missing, a file cannot be read, a name cannot be a key, or a link leads outside.
@@ -131,7 +132,7 @@ def gather(dags: Path) -> Tree:
     paths = {relative: path for relative, path in _walk(dags, "") if relative.split("/")[0] not in _TAKEN_OUT}
     python = {name: _bytes(path) for name, path in paths.items() if name.endswith(".py")}
     graph = imports_of(python)
-    level = levels(graph)
+    level = order(python, graph)
     files = {
         DAGS_PREFIX + name: _from_memory(DAGS_PREFIX + name, python[name], level[name] + 1, path)
         if name in python

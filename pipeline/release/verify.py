@@ -2,7 +2,8 @@
 
 No clock of ours is compared with one of Airflow's. That a DAG was parsed from the new file is proven by its source,
 which Airflow keeps; that a DAG was parsed again since a helper it imports had changed, by `last_parsed_time` having
-moved after MWAA had certainly copied the bucket.
+moved after MWAA had certainly copied the bucket. That no other file broke is proven by time alone: before MWAA has
+copied the bucket, an Airflow in which nothing is wrong is the one of the former release.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,6 +42,7 @@ class Dag:
     id: str
     file: str
     parsed: str
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,28 +58,42 @@ class Expectation:
     """What a release should bring about in Airflow.
 
     Attributes:
-        changed: Files that define DAGs → their new text.
+        changed: Files that define DAGs, or look as if they did → their new text.
         affected: Files that import something that changed.
         removed: Files that are gone.
+        defining: Files that certainly define a DAG: one must be there in the end.
+        blamed: Files whose import errors count even if they were there before: a release that was interrupted may
+            have brought them.
+        settles: Something was changed that Airflow's DAGs do not show, so a look soon after proves nothing.
     """
 
     changed: Mapping[str, str] = field(default_factory=dict)
     affected: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
+    defining: frozenset[str] = frozenset()
+    blamed: frozenset[str] = frozenset()
+    settles: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, and what is still to come. Neither: verified."""
+    """What is wrong, what must still come, and what may come or not. Nothing of these: verified."""
 
     failures: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    hoped: tuple[str, ...] = ()
 
 
 def judge(
     expectation: Expectation, before: Seen, mark: Seen | None, now: Seen, sources: Mapping[str, str], *, settled: bool
 ) -> Verdict:
     """Compare what is seen with what is expected.
+
+    | a file                                          | has no DAG in Airflow                    |
+    | ----------------------------------------------- | ---------------------------------------- |
+    | certainly defines one                           | waited for                               |
+    | changed, and had one before                     | fine: the new text took it away          |
+    | changed, and only looks as if it defined one    | hoped for: perhaps it is a helper        |
 
     Args:
         expectation: What should come about.
@@ -89,23 +105,24 @@ def judge(
     """
     failures: list[str] = []
     waiting: list[str] = []
+    hoped: list[str] = []
     for file, trace in sorted(now.errors.items()):
-        if file not in before.errors or file in expectation.changed:
+        if file not in before.errors or file in expectation.changed or file in expectation.blamed:
             problem = f"{file} has an import error:\n{_tail(trace)}"
             (failures if settled else waiting).append(problem)
     had_dags = {dag.file for dag in before.dags.values()}
     by_file: dict[str, list[Dag]] = {}
     for dag in now.dags.values():
         by_file.setdefault(dag.file, []).append(dag)
+    missing = expectation.defining | (expectation.changed.keys() - had_dags)
+    for file in sorted(missing - by_file.keys() - now.errors.keys()):
+        (waiting if file in expectation.defining else hoped).append(f"no DAG of {file} has appeared")
     for file, text in sorted(expectation.changed.items()):
         if file in now.errors:
             continue
-        dags = by_file.get(file, [])
-        if not dags and file not in had_dags:  # if it had some, the new text took them away: it was parsed
-            waiting.append(f"no DAG of {file} has appeared")
         waiting += [
             f"{dag.id} has not been parsed from the new {file}"
-            for dag in dags
+            for dag in by_file.get(file, [])
             if not (_same(sources[dag.id], text) if dag.id in sources else _parsed_since(dag, mark))
         ]
     for file in sorted(expectation.affected - set(now.errors)):
@@ -116,7 +133,9 @@ def judge(
         ]
     for file in sorted(expectation.removed):
         waiting += [f"{dag.id} of the removed {file} is still there" for dag in by_file.get(file, [])]
-    return Verdict(tuple(failures), tuple(waiting))
+    if expectation.settles and not settled:
+        waiting.append("Airflow has not had the time to copy and read all of it")
+    return Verdict(tuple(failures), tuple(waiting), tuple(hoped))
 
 
 def observe(airflow: Airflow) -> Seen:
@@ -143,6 +162,7 @@ def verify(
     tell: Callable[[str], None],
     patience: Patience | None = None,
     pause: Callable[[float], None] = sleep,
+    clock: Callable[[], float] = monotonic,
 ) -> None:
     """Wait until Airflow has taken the release over.
 
@@ -154,32 +174,46 @@ def verify(
         tell: Takes a sentence for people whenever what is waited for changes.
         patience: How long things take.
         pause: Waits for a number of seconds.
+        clock: Counts the seconds.
 
     Raises:
         PipelineError: A DAG cannot be imported, or what was expected did not come about in time.
         AirflowUnreachableError: Airflow stopped answering, so nothing is proven.
     """
     patience = patience or Patience()
-    started, mark, said = monotonic(), None, ""
+    started, mark, said = clock(), None, ""
     while True:
         alive()
-        now, elapsed = observe(airflow), monotonic() - started
+        elapsed = clock() - started  # before the look: a slow one shows what was there when it began
+        now = observe(airflow)
         if mark is None and elapsed >= patience.copied:
             mark = now
         sources = _sources(airflow, expectation, before, now)
-        verdict = judge(expectation, before, mark, now, sources, settled=elapsed >= patience.settled)
+        settled = mark is not None and elapsed >= patience.settled
+        verdict = judge(expectation, before, mark, now, sources, settled=settled)
         if verdict.failures:
-            raise PipelineError("\n".join(verdict.failures), where="Airflow")
-        if not verdict.waiting:
+            raise PipelineError("\n".join(verdict.failures), where="Airflow", mend="Correct the DAG and push again.")
+        to_come = verdict.waiting + verdict.hoped
+        if not to_come:
             return
         if elapsed >= patience.deadline:
-            raise PipelineError(
-                f"not within {patience.deadline:g} s: {'; '.join(verdict.waiting[:10])}", where="Airflow"
-            )
-        if verdict.waiting[0] != said:
-            said = verdict.waiting[0]
-            tell(f"{len(verdict.waiting)} to come: {said.splitlines()[0]}")
+            _give_up(verdict, patience.deadline, tell)
+            return
+        if to_come[0] != said:
+            said = to_come[0]
+            tell(f"{len(to_come)} to come: {said.splitlines()[0]}")
         pause(patience.poll)
+
+
+def _give_up(verdict: Verdict, seconds: float, tell: Callable[[str], None]) -> None:
+    """A failure if something that must come did not; else a remark."""
+    if verdict.waiting:
+        raise PipelineError(
+            f"not within {seconds:g} s: {'; '.join(verdict.waiting[:10])}",
+            where="Airflow",
+            mend="The DAG processor's log of the environment says what it does with these files.",
+        )
+    tell(f"remark: {'; '.join(verdict.hoped[:10])} within {seconds:g} s; the release stays, for it may define none")
 
 
 def _sources(airflow: Airflow, expectation: Expectation, before: Seen, now: Seen) -> dict[str, str]:
@@ -205,7 +239,12 @@ def _sources(airflow: Airflow, expectation: Expectation, before: Seen, now: Seen
 
 def _dag(item: Mapping[str, Any]) -> Dag:
     file = item.get("relative_fileloc") or _below_dags(str(item.get("fileloc", "")))
-    return Dag(id=str(item["dag_id"]), file=str(file), parsed=str(item.get("last_parsed_time") or ""))
+    return Dag(
+        id=str(item["dag_id"]),
+        file=str(file),
+        parsed=str(item.get("last_parsed_time") or ""),
+        paused=bool(item.get("is_paused")),
+    )
 
 
 def _below_dags(path: str) -> str:

@@ -1,5 +1,7 @@
 """`pipeline test dags` with a real Airflow, on DAGs that are wrong in the ways DAGs are."""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -53,8 +55,8 @@ FAILURES = {
     ("shape.py", "container-command"): "dags/shape.py:5: shape.ingest: its command holds what is no text: [5]",
     ("template.py", "templates-render"): "dags/template.py:5: template.ingest: the template in overrides does not "
     "render: '{{ data_interval_strat }}': UndefinedError: 'data_interval_strat' is undefined",
-    ("cycle.py", "imports"): "dags/cycle.py: AirflowDagCycleException: Cycle detected in Dag: cycle.",
-    ("cycle.py", "cycles"): "dags/cycle.py: cycle: tasks wait for each other: a → b → a",
+    ("cycle.py", "imports"): "dags/cycle.py:4: AirflowDagCycleException: Cycle detected in Dag: cycle.",
+    ("cycle.py", "cycles"): "dags/cycle.py:4: cycle: tasks wait for each other: a → b → a",
     ("never.py", "schedules"): "dags/never.py:4: never: its next run cannot be computed: CroniterBadDateError",
     ("moves.py", "start-dates"): "dags/moves.py:5: moves: its start date is made of the time",
     ("one.py", "duplicate-ids"): "dags/one.py:4: twin: there is a DAG 'twin' in dags/two.py, too",
@@ -104,6 +106,28 @@ def test_good_dags_pass_and_nothing_is_left_in_their_folder(tmp_path: Path) -> N
     assert good.result.exit_code == 0
     assert not good.said()
     assert sorted((project / "dags").rglob("*")) == before
+
+
+def test_what_the_dags_are_is_told_with_every_file_beside_them(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {"good.py": HEAD + FILES["good.py"], "sql/orders.sql": "select 1"})
+    run(project)
+    told = json.loads((project / "reports/dags.json").read_text())
+    assert told["dags"]["good"]["file"] == "good.py"
+    files = [path for path in (project / "dags").rglob("*") if path.is_file()]
+    assert told["files"] == {
+        str(path.relative_to(project / "dags")): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
+    assert {"good.py", "fargate.py", "sql/orders.sql"} <= set(told["files"])
+
+
+def test_the_dag_folder_may_be_a_link(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {"good.py": HEAD + FILES["good.py"]})
+    (project / "src").mkdir()
+    (project / "dags").rename(project / "src" / "dags")
+    (project / "dags").symlink_to("src/dags")
+    found = run(project)
+    assert found.result.exit_code == 0, found.result.output
+    assert json.loads((project / "reports/dags.json").read_text())["dags"]["good"]["file"] == "good.py"
 
 
 def test_the_settings_switch_rules_and_say_what_the_team_demands(tmp_path: Path) -> None:

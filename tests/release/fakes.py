@@ -17,9 +17,13 @@ EPOCH = datetime(2026, 11, 7, tzinfo=UTC)
 
 @dataclass
 class FakeBucket:
-    """A versioned bucket that enforces conditions, as S3 does; it notes what was written, in order."""
+    """A versioned bucket that enforces conditions, as S3 does; it notes what was written, in order.
+
+    `opaque`: ETags are as S3 makes them where it encrypts with KMS: every write has its own, whatever the content.
+    """
 
     name: str = "fake"
+    opaque: bool = False
     requests: int = 0
     written: list[str] = field(default_factory=list)
     _versions: dict[str, list[bytes | None]] = field(default_factory=dict)
@@ -31,7 +35,7 @@ class FakeBucket:
 
     def listing(self, prefix: str) -> dict[str, Listed]:
         found = {
-            key: Listed(_etag(content), len(content))
+            key: Listed(self._etag(key), len(content))
             for key, versions in sorted(self._versions.items())
             if key.startswith(prefix) and (content := versions[-1]) is not None
         }
@@ -41,12 +45,13 @@ class FakeBucket:
     def get(self, key: str, version: str | None = None) -> Stored | None:
         self.requests += 1
         content = self._versions.get(key, [None])[-1 if version is None else int(version)]
-        return None if content is None else Stored(content, _etag(content), EPOCH, EPOCH)
+        return None if content is None else Stored(content, self._etag(key, version), EPOCH, EPOCH)
 
-    def head(self, key: str) -> Written | None:
+    def head(self, key: str, version: str | None = None) -> Written | None:
         self.requests += 1
-        content = self._versions.get(key, [None])[-1]
-        return None if content is None else Written(_etag(content), str(len(self._versions[key]) - 1))
+        content = self._versions.get(key, [None])[-1 if version is None else int(version)]
+        at = version or str(len(self._versions.get(key, [])) - 1)
+        return None if content is None else Written(self._etag(key, at), at)
 
     def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = None) -> Written:
         body = content if isinstance(content, bytes) else content.read()
@@ -58,7 +63,7 @@ class FakeBucket:
 
     def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
         self.requests += -(-len(keys) // 1000)
-        for key in sorted(keys):
+        for key in keys:
             self._check(key, (expected or {}).get(key))
             self._versions[key].append(None)
             self.written.append(key)
@@ -70,16 +75,32 @@ class FakeBucket:
             self._check(key, expected)
             self._versions.setdefault(key, []).append(content)
             self.written.append(key)
-            return Written(_etag(content), str(len(self._versions[key]) - 1))
+            return Written(self._etag(key), str(len(self._versions[key]) - 1))
 
     def _check(self, key: str, expected: str | None) -> None:
         now = self._versions.get(key, [None])[-1]
-        if expected is not None and expected != (ABSENT if now is None else _etag(now)):
+        if expected is not None and expected != (ABSENT if now is None else self._etag(key)):
             raise ConflictError(f"{key} is not as expected")
 
+    def _etag(self, key: str, version: str | None = None) -> str:
+        at = len(self._versions[key]) - 1 if version is None else int(version)
+        content = self._versions[key][at]
+        assert content is not None
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return f"{etag} as written {at}" if self.opaque else etag
 
-def _etag(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+@dataclass
+class FakeClock:
+    """Time that passes only where somebody waits."""
+
+    now: float = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @dataclass

@@ -2,6 +2,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.release import canary
+from pipeline.release.verify import Dag, Seen
 from tests.release.fakes import FakeAirflow
 
 
@@ -42,3 +43,26 @@ def test_a_canary_that_is_not_there_or_paused_is_not_started() -> None:
     with pytest.raises(PipelineError, match="is paused"):
         run(paused)
     assert paused.runs == []
+
+
+# The table of check's docstring: Airflow's, the release's, what is refused.
+@pytest.mark.parametrize(
+    ("there", "released", "refused"),
+    [
+        ("paused", ("smoke",), "is paused"),
+        ("paused", None, "is paused"),
+        ("running", (), ""),
+        ("", (), "neither Airflow nor this release has such a DAG"),
+        ("", ("smoke",), ""),
+        ("", None, ""),
+    ],
+)
+def test_a_canary_that_could_not_run_is_refused_before_a_release(
+    there: str, released: tuple[str, ...] | None, refused: str
+) -> None:
+    dags = {"smoke": Dag("smoke", "smoke.py", "t1", paused=there == "paused")} if there else {}
+    if refused:
+        with pytest.raises(PipelineError, match=refused):
+            canary.check("smoke", Seen(dags, {}), released)
+    else:
+        canary.check("smoke", Seen(dags, {}), released)

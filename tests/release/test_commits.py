@@ -1,6 +1,7 @@
 """Commits between two releases: a table of histories, then real git and CodeCommit (moto's)."""
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,9 @@ def test_git_tells_commits_on_this_machine(tmp_path: Path) -> None:
         ids.append(Git(tmp_path).commit_of("HEAD") or "")
     found = between(ids[0], ids[2], from_git(Git(tmp_path)))
     assert found is not None
-    assert [(each.author, each.day, each.title) for each in found.added] == [
-        ("Ann", "2026-11-03", "Change 2"),
-        ("Bob", "2026-11-02", "Change 1"),
+    assert [(each.author, datetime.fromtimestamp(each.time, UTC), each.title) for each in found.added] == [
+        ("Ann", datetime(2026, 11, 3, 12, tzinfo=UTC), "Change 2"),
+        ("Bob", datetime(2026, 11, 2, 12, tzinfo=UTC), "Change 1"),
     ]
     assert found.authors == ("Ann", "Bob")
     assert between("0" * 40, ids[2], from_git(Git(tmp_path))) is None

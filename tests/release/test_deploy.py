@@ -112,6 +112,7 @@ def test_a_plan_that_was_overtaken_is_made_again(world: World) -> None:
     between = other.sync({"a.py": "1", "b.py": "theirs"})
     release = world.finish(prepared)
     assert "another release was made meanwhile: planning again" in world.said
+    assert [plan.base for plan in world.replanned] == [between.id]
     assert release.previous == between.id
     assert world.contents() == {"dags/a.py": "2"}
 

@@ -1,6 +1,5 @@
 """Deploying to an Airflow that is asked: proven there, taken back when it fails. S3 is moto's, the rest are fakes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,23 +10,7 @@ from pipeline.release.airflow import AirflowUnreachableError, MwaaAirflow
 from tests.release.conftest import Aws
 from tests.release.fakes import FakeAirflow
 from tests.release.values import ORIGIN, deployment, write
-from tests.release.world import World
-
-
-def watching(world: World, broken: Callable[[str], str] = lambda _: "") -> FakeAirflow:
-    """An Airflow that parses the bucket anew at every look: a file defines the DAG of its name."""
-
-    def look(airflow: FakeAirflow) -> None:
-        files = {key.removeprefix("dags/"): text for key, text in world.contents().items() if key.endswith(".py")}
-        for file in {dag["relative_fileloc"] for dag in airflow.dags.values()} - set(files):
-            airflow.remove(file)
-        for file in set(airflow.errors) - set(files):
-            airflow.remove(file)
-        for file, text in files.items():
-            airflow.parse(file, text, file.removesuffix(".py"), error=broken(text))
-
-    return FakeAirflow(each_look=look)
-
+from tests.release.world import World, broken, watching
 
 DAG = "from airflow.sdk import DAG\nversion = {}\n"
 
@@ -40,13 +23,18 @@ def test_a_release_that_airflow_took_over_is_verified(world: World) -> None:
 
 
 def test_a_release_that_airflow_cannot_import_is_taken_back(world: World) -> None:
-    world.airflow = watching(world, lambda text: "Traceback\nSyntaxError: broken" if "broken" in text else "")
+    world.airflow = watching(world, broken)
     first = world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1), "requirements.txt": "pandas"})
     with pytest.raises(PipelineError) as error:
         world.sync({"a.py": DAG.format("broken"), "b.py": None, "c.py": DAG.format(1), "requirements.txt": "polars"})
     assert "a.py has an import error" in error.value.what
     assert "SyntaxError: broken" in error.value.what
-    assert f"Release {first.id} was restored: 2 files put back, 1 deleted" in error.value.mend
+    assert error.value.mend == (
+        f"Release {first.id} was restored: 2 files put back, 1 deleted, MWAA given its requirements.txt. "
+        "Correct the DAG and push again."
+    )
+    said = "\n".join(world.said)
+    assert said.index(f"restoring {first.id}") < said.index("MWAA gets requirements.txt back")
     assert world.contents() == {"dags/a.py": DAG.format(1), "dags/b.py": DAG.format(1)}
     assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
     assert world.current() == first
@@ -64,6 +52,7 @@ def test_requirements_that_pip_cannot_install_fail_the_release_and_are_taken_bac
     assert "pip could not install requirements.txt" in error.value.what
     assert "No matching distribution found for nonsense" in error.value.what
     assert f"Release {first.id} was restored" in error.value.mend
+    assert error.value.mend.endswith("MWAA given its requirements.txt. Correct requirements.txt and push again.")
     assert world.contents() == {"dags/a.py": "1"}, "no DAG was published"
     assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
     assert world.current() == first
@@ -103,6 +92,27 @@ def test_a_canary_that_fails_takes_the_release_back(world: World) -> None:
         world.sync({"smoke.py": DAG.format(2)})
     assert f"Release {first.id} was restored" in error.value.mend
     assert world.contents() == {"dags/smoke.py": DAG.format(1)}
+
+
+def test_a_canary_that_is_paused_stops_the_release_before_anything_is_written(aws: Aws, world: World) -> None:
+    world.sync({"smoke.py": DAG.format(1)})
+    world.canary = "smoke"
+    world.airflow = FakeAirflow()
+    world.airflow.parse("smoke.py", "", "smoke")
+    world.airflow.dags["smoke"]["is_paused"] = True
+    aws.forget()
+    with pytest.raises(PipelineError, match="is paused"):
+        world.sync({"smoke.py": DAG.format(2)})
+    assert aws.writes() == []
+
+
+def test_a_canary_that_does_not_come_with_a_release_says_how_to_mend_that(world: World) -> None:
+    world.airflow = watching(world)
+    world.sync({"a.py": DAG.format(1)})
+    world.canary = "smoke"
+    with pytest.raises(PipelineError, match="no such DAG") as error:
+        world.sync({"a.py": DAG.format(2)})
+    assert error.value.mend.endswith("0 deleted. Correct `canary` of the environment in cdk.json.")
 
 
 def test_runs_in_flight_end_before_other_images_come(world: World) -> None:

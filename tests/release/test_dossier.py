@@ -1,31 +1,42 @@
-"""The dossier: what is compared, how it is told, and the command against S3, CloudFormation and ECS (moto's)."""
+"""The dossier: what is compared, and how it is told."""
 
-import hashlib
-import json
 import re
-import subprocess
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pipeline.errors import PipelineError
-from pipeline.release import dossier, evidence, in_flight
+from pipeline.release import dossier, in_flight
 from pipeline.release.commits import Between, Commit
 from pipeline.release.dossier import Dossier, Files, ImageChange
+from pipeline.release.dossier_headline import facts, headline, summary
 from pipeline.release.dossier_page import page, text
-from pipeline.release.dossier_sections import headline, sections, summary
+from pipeline.release.dossier_sections import sections
+from pipeline.release.environment import NotDeployedError
 from pipeline.release.evidence import Evidence, Image, Suite
 from pipeline.release.in_flight import InFlight
+from pipeline.release.inquiry import inquire
 from pipeline.release.record import TaskRecord
 from pipeline.release.structure import Dag, DagChange, DagDifference, Task
-from pipeline.release.tree import gather
-from tests.release.conftest import Aws, Project
+from pipeline.release.tree import Tree, gather
 from tests.release.fakes import FakeAirflow
-from tests.release.values import ARN, FIRST, release, write
+from tests.release.values import ARN, FIRST, ORIGIN, release, write
 
+UNREAD = Dossier(
+    environment="prod",
+    commit="abcdef0123456789",
+    unread="access denied",
+    commits_unknown="the environment could not be read",
+    files=Files(added=("orders.py",)),
+    dags=DagDifference(added=(DagChange("orders", ("in orders.py, schedule: none",)),)),
+    images=(ImageChange("ingest", None, "bbb", "src/main.py changed"),),
+    parts=None,
+    requirements=None,
+    drift=None,
+    in_flight=InFlight(unknown="the environment could not be read"),
+)
 EVIL = "<script>alert('x')</script> & \"more\""
 FULL = Dossier(
     environment="prod",
@@ -54,22 +65,23 @@ def test_everything_a_release_manager_asks_is_answered() -> None:
     told = list(text(FULL))
     assert told[0] == f"prod runs {FIRST} (commit c0ffee1); this is commit abcdef0123"
     states = {line[2:12].strip(): line[13:] for line in told if line[0] in " !" and line[2] != " "}
-    assert states == {
-        "Commits": "2 commits by 2 authors, 1 taken back",
-        "DAGs": "1 added, 1 removed, 1 changed",
-        "Images": "1 differ (ingest)",
-        "Workers": "will be replaced (GRACEFUL: tasks in flight may end, for up to 12 h)",
-        "Drift": "1 file changed by hand, which the release undoes",
-        "Tests": "12 passed, 1 failed, 2 skipped",
-        "In flight": "1 DAG run, 3 tasks",
-    }
+    assert list(states.items()) == [
+        ("DAGs", "1 removed, 1 changed, 1 added"),
+        ("Images", "1 changed (ingest)"),
+        ("Workers", "will be replaced (GRACEFUL: tasks in flight can end, for up to 12 h)"),
+        ("In flight", "1 DAG run, 3 tasks"),
+        ("Drift", "1 file changed by hand, which the release undoes"),
+        ("Tests", "12 passed, 1 failed, 2 skipped"),
+        ("Commits", "2 commits by 2 authors, 1 taken back"),
+        ("Files", "1 changed"),
+    ]
     lines = [line.strip() for line in told]
     for line in (
         "schedule: @daily → @hourly",
         "ingest: aaa → bbb, 151 MB",
         "src/main.py changed",
         "+ pandas==2.2",
-        "2222222222  2026-05-28  Bob: Second",
+        "Bob, 2026-05-28 20:26 UTC, 2222222222",
         "failed: orders test_it",
         "dags/a.py: changed by hand since the last release",
         "orders: 1 run, 3 tasks",
@@ -90,11 +102,44 @@ def test_what_is_not_known_is_said_not_to_be() -> None:
 
 
 def test_an_environment_that_cannot_be_read_is_no_empty_one() -> None:
-    bare = Dossier("prod", "abcdef0123456789", unread="access denied")
-    assert not bare.is_empty
-    assert headline(bare).startswith("prod could not be read")
-    first = sections(bare)[0]
+    assert not UNREAD.is_empty
+    assert headline(UNREAD).startswith("prod could not be read")
+    first = sections(UNREAD)[0]
     assert (first.title, first.warns) == ("Environment", True)
+
+
+def test_of_an_environment_that_cannot_be_read_no_difference_is_asserted() -> None:
+    told = {section.title: section.state for section in sections(UNREAD)[1:]}
+    assert all(state.startswith("not known") for title, state in told.items() if title != "Tests"), told
+    assert told["DAGs"] == "not known: the environment could not be read; this commit has 1"
+    assert told["Images"] == "not known: the environment could not be read; this commit has 1 (ingest)"
+    document = UNREAD.document()
+    unknown = ("commits", "files", "dags", "images", "parts", "requirements", "replaces_workers", "drift")
+    assert {name: document[name] for name in unknown} == dict.fromkeys(unknown)
+
+
+def test_where_nothing_is_deployed_the_parts_are_new(tmp_path: Path) -> None:
+    tree = gather(write(tmp_path, {"a.py": "", "requirements.txt": "pandas==2\n", "startup.sh": "true"}))
+    for error, parts, requirements in (
+        (NotDeployedError("no stack"), {"requirements.txt": "new", "startup.sh": "new"}, ["+ pandas==2"]),
+        (PipelineError("cannot assume the role"), None, None),
+    ):
+        document = inquired(tmp_path, tree, error).document()
+        assert (document["parts"], document["requirements"]) == (parts, requirements)
+        assert document["replaces_workers"] is (None if parts is None else True)
+        assert document["drift"] == (None if parts is None else {})
+    found = {section.title: section for section in sections(inquired(tmp_path, tree, NotDeployedError("no stack")))}
+    assert found["Workers"].state == "come with this commit; the first release replaces them once, for this"
+    assert found["Workers"].lines == ("requirements.txt: new", "  + pandas==2", "startup.sh: new")
+
+
+def inquired(folder: Path, tree: Tree, error: PipelineError) -> Dossier:
+    def read() -> Any:
+        raise error
+
+    return inquire(
+        "prod", ORIGIN, read=read, tree=lambda: tree, sources=list, left=folder / "none", replacement="GRACEFUL"
+    )
 
 
 def test_an_environment_that_is_not_deployed_yet_is_not_called_unreadable() -> None:
@@ -103,6 +148,73 @@ def test_an_environment_that_is_not_deployed_yet_is_not_called_unreadable() -> N
     assert headline(bare).startswith("prod is not deployed yet")
     assert "could not be read" not in summary(bare)
     assert [section.title for section in sections(bare) if section.warns] == []
+
+
+def test_what_is_not_committed_is_said_to_be() -> None:
+    running = release(uncommitted=True)
+    found = replace(FULL, running=running, uncommitted=True)
+    assert headline(found) == (
+        f"prod runs {FIRST} (commit c0ffee1 with uncommitted changes); "
+        "this is commit abcdef0123 with uncommitted changes"
+    )
+    assert page(found).count("with uncommitted changes") == 2
+    assert (found.document()["uncommitted"], found.document()["running"]["uncommitted"]) == (True, True)
+    assert "uncommitted" not in page(FULL)
+
+
+def test_times_are_told_with_their_zone() -> None:
+    berlin = timezone(timedelta(hours=1))
+    found = replace(FULL, written=datetime(2026, 11, 8, 0, 30, tzinfo=berlin))
+    assert dict(facts(found)) == {
+        "Release": "commit abcdef0123",
+        "Runs now": "commit c0ffee1, not verified in Airflow, released 2026-11-07 10:15 UTC by ann@laptop as " + FIRST,
+        "As of": "2026-11-07 23:30 UTC",
+    }
+    words = Page(page(found)).words
+    assert all(value in words for _, value in facts(found))
+
+
+def test_the_summary_is_one_line_whatever_is_in_it() -> None:
+    why = "git says:\nfatal: bad object\r\n"
+    line = summary(replace(FULL, commits=None, commits_unknown=why))
+    assert "commits: not known: git says: fatal: bad object;" in line
+    assert line.splitlines() == [line]
+    assert any(
+        told.endswith("not known: git says: fatal: bad object")
+        for told in text(replace(FULL, commits=None, commits_unknown=why))
+    )
+
+
+def test_a_summary_that_is_cut_has_said_first_what_warns() -> None:
+    line = summary(replace(FULL, commits=None, commits_unknown="y" * 2000))
+    assert "workers: will be replaced" in line
+    assert "tests: 12 passed, 1 failed" in line
+
+
+def test_rare_signs_count_twice_in_a_summary_as_they_may_with_aws() -> None:
+    line = summary(replace(FULL, commits=None, commits_unknown="\N{OWL}" * 700))
+    assert len(line.encode("utf-16-le")) // 2 in (699, 700)
+    assert line.endswith("\N{OWL}…")
+
+
+def test_what_is_not_shown_is_counted() -> None:
+    many = tuple(f"{number:03}.py" for number in range(60))
+    changes = tuple(DagChange(name, ("moved",)) for name in many)
+    commits = tuple(Commit(f"{number:040}", (), "Ann", 0, "One") for number in range(70))
+    found = replace(
+        FULL,
+        files=Files(added=many, removed=many, changed=many),
+        dags=DagDifference(added=changes, removed=changes),
+        commits=Between(commits, commits),
+        drift=dict.fromkeys(many, "changed by hand"),
+        tests=(Suite("dags", 0, 25, 0, ("one",)),),
+        images=tuple(ImageChange(f"c{number}", None, "t", "") for number in range(7)),
+    )
+    told = list(text(found))
+    assert [line.strip() for line in told].count("… and 10 more") == 3 + 2 + 1
+    assert [line.strip() for line in told].count("… and 20 more") == 2
+    assert "        … and 24 more" in told
+    assert "  Images     7 new (c0, c1, c2, c3, c4 and 2 more)" in told
 
 
 def test_the_summary_fits_an_approval_and_names_every_section() -> None:
@@ -156,11 +268,28 @@ def test_the_page_says_all_that_the_text_says_and_escapes_it() -> None:
     assert EVIL in words
 
 
-def test_what_needs_a_look_is_open_and_marked() -> None:
-    cards = re.findall(r"<details[^>]*>", page(FULL))
+def test_what_needs_a_look_is_open_marked_and_said_at_the_top() -> None:
+    content = page(FULL)
+    cards = re.findall(r"<details[^>]*>", content)
     marked = [section.warns for section in sections(FULL)]
     assert [("warns" in card) for card in cards] == marked
     assert all("open" in card for card, warns in zip(cards, marked, strict=True) if warns)
+    top = content[: content.index("<details")]
+    assert [f"<li><b>{section.title}</b>: {section.state}</li>" in top for section in sections(FULL)] == marked
+    assert "before you approve" not in page(Dossier("prod", "abcdef0123456789"))
+
+
+def test_a_section_without_more_to_show_cannot_be_opened() -> None:
+    content = page(Dossier("prod", "abcdef0123456789"))
+    assert "<details" not in content
+    assert content.count('<div class="card">') == len(sections(Dossier("prod", "abcdef0123456789")))
+    assert "no difference: Airflow and its images stay as they are" in content
+
+
+def test_a_long_list_is_closed_so_that_what_is_below_it_is_found() -> None:
+    gone = tuple(DagChange(f"dag{number}", ("in a.py",)) for number in range(30))
+    content = page(replace(FULL, dags=DagDifference(removed=gone)))
+    assert '<details class="card warns"><summary class="head"><b>⚠ DAGs</b>30 removed' in content
 
 
 def test_a_dag_is_changed_when_only_what_it_imports_is(tmp_path: Path) -> None:
@@ -181,56 +310,33 @@ def test_images_differ_by_their_tags() -> None:
     running = release(
         tasks={
             name: TaskRecord(task_definition=ARN.format(1), image=f"registry/etl/{name}:old")
-            for name in ("a", "b", "gone")
+            for name in ("a", "b", "became-base", "gone")
         }
     )
     images = (
-        Image("a", "old", "up to date", ""),
-        Image("b", "new", "built", "main.py changed", 7),
-        Image("base", "x", "up to date", ""),
-        Image("c", "first", "built", "new"),
+        Image("a", "old", ""),
+        Image("b", "new", "main.py changed", 7),
+        Image("base", "x", "", task=False),
+        Image("became-base", "x", "", task=False),
+        Image("c", "first", "the registry has this content"),
     )
     found = dossier.images_of(Evidence(images=images), running)
     assert found == (
         ImageChange("b", "old", "new", "main.py changed", 7),
-        ImageChange("c", None, "first", "new"),
+        ImageChange("became-base", "old", None, "it is only a base for others now"),
+        ImageChange("c", None, "first", "the registry has this content"),  # an execution that was superseded built it
         ImageChange("gone", "old", None, "the container is gone"),
     )
     assert dossier.images_of(Evidence(), running) is None
+    first = dossier.images_of(Evidence(images=images), None)
+    assert first is not None
+    assert [change.container for change in first] == ["a", "b", "c"]
 
 
 def test_requirements_are_compared_without_comments_and_order() -> None:
     before = b"# why\nb==1  # because\na==1\n"
     assert dossier.requirement_lines(before, b"a==1\nb==1\n") == ()
     assert dossier.requirement_lines(before, b"a==2\nb==1\nc\n") == ("- a==1", "+ a==2", "+ c")
-
-
-def test_what_other_steps_left_is_found_in_folders_below(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        {
-            "tests/dags.xml": '<testsuites><testsuite><testcase classname="a" name="one"/>'
-            '<testcase name="two"><failure/></testcase><testcase name="three"><skipped/></testcase>'
-            "</testsuite></testsuites>",
-            "tests/coverage.xml": "<coverage/>",
-            "images/images.json": '[{"name": "a", "tag": "t", "result": "built", "reason": "new", "size": 3}]',
-        },
-    )
-    found = evidence.read(tmp_path)
-    assert found.tests == (Suite("dags", 1, 1, 1, ("two",)),)
-    assert found.images == (Image("a", "t", "built", "new", 3),)
-    assert evidence.read(tmp_path / "nowhere") == Evidence()
-
-
-@pytest.mark.parametrize(
-    ("name", "content"), [("images.json", "{}"), ("images.json", "["), ("a.xml", "<"), ("dags.json", "[]")]
-)
-def test_what_is_left_half_written_is_an_error_with_its_place(tmp_path: Path, name: str, content: str) -> None:
-    if content == "{}":
-        content = '{"name": 1}'
-    with pytest.raises(PipelineError) as error:
-        evidence.read(write(tmp_path, {name: content}))
-    assert error.value.where == str(tmp_path / name)
 
 
 class Running(FakeAirflow):
@@ -245,92 +351,3 @@ class Running(FakeAirflow):
 
 def test_work_in_flight_is_counted_by_dag() -> None:
     assert in_flight.observe(Running()) == InFlight({"orders": 1}, {"orders": 3})
-
-
-def left(project: Project, **dags: dict[str, Any]) -> None:
-    """What the test of the DAGs leaves."""
-    files = {"orders.py": hashlib.sha256((project.folder / "dags/orders.py").read_bytes()).hexdigest()}
-    document = {"format": 1, "files": files, "dags": dags}
-    (project.folder / "reports").mkdir(exist_ok=True)
-    (project.folder / "reports/dags.json").write_text(json.dumps(document))
-
-
-def orders(schedule: str) -> dict[str, Any]:
-    return {"file": "orders.py", "schedule": schedule, "tasks": {"copy": {"operator": "Fargate"}}}
-
-
-def test_the_difference_is_told_before_a_release(aws: Aws, project: Project) -> None:
-    project.write({"requirements.txt": "pandas==1\n"})
-    left(project, orders=orders("@daily"))
-    aws.client("s3")
-    project.sync(commit="1111111111111", code=1)  # moto has no MWAA to take the requirements
-    project.write({"requirements.txt": None})
-    project.sync(commit="1111111111111")
-    assert project.json(f"releases/{project.pointer()['release']}.json")["dags"]["orders"]["schedule"] == "@daily"
-    project.write({"orders.py": "# new\n", "new.py": "", "sql/a.sql": None, "requirements.txt": "pandas==2\n"})
-    left(project, orders=orders("@hourly"))
-    aws.client("s3").put_object(Bucket=project.bucket, Key="dags/common/s3.py", Body=b"hand")
-    aws.forget()
-    done = project.run(
-        *("diff", "dev", "--commit", "2222222222222", "--html", "out/page.html", "--json-file", "out/dossier.json"),
-        *(
-            "--summary-file",
-            "out/summary.txt",
-            "--store",
-            f"s3://{project.bucket}/dossiers",
-            "--link-file",
-            "out/link.txt",
-        ),
-    )
-    assert done.returncode == 0, done.stderr
-    assert {sent.path for sent in aws.writes()} == {
-        f"/{project.bucket}/dossiers/dev.html",
-        f"/{project.bucket}/dossiers/dev.json",
-    }
-    told = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    for line in (
-        f"dev runs {project.pointer()['release']} (commit 1111111111); this is commit 2222222222",
-        "DAGs 1 changed",
-        "schedule: @daily → @hourly",
-        "new file new.py",
-        "removed file sql/a.sql",
-        "! Drift 1 file changed by hand, which the release undoes",
-        "+ pandas==2",
-    ):
-        assert line in told
-    assert any(line.startswith("In flight not known: the running Airflow cannot be asked") for line in told)
-    out = project.folder / "out"
-    assert json.loads((out / "dossier.json").read_text())["replaces_workers"] is True
-    assert "this is commit 2222222222" in (out / "summary.txt").read_text()
-    assert (out / "page.html").read_text().startswith("<!doctype html>")
-    link = (out / "link.txt").read_text().strip()
-    assert link.startswith(f"{aws.endpoint}/{project.bucket}/dossiers/dev.html?")
-    document = json.loads(project.run("diff", "dev", "--commit", "2222222222222", "--json").stdout)
-    assert document["dags"]["changed"] == [{"dag_id": "orders", "what": ["schedule: @daily → @hourly"]}]
-
-
-def test_structures_of_other_files_are_not_taken_for_these(project: Project) -> None:
-    left(project, orders=orders("@daily"))
-    project.write({"orders.py": "# edited after the tests\n"})
-    project.sync()
-    assert project.json(f"releases/{project.pointer()['release']}.json")["dags"] is None
-
-
-def test_an_environment_that_is_not_deployed_yet_has_a_dossier_too(aws: Aws, project: Project) -> None:
-    aws.client("cloudformation").delete_stack(StackName=f"{project.name}-dev-airflow")
-    left(project, orders=orders("@daily"))
-    done = project.run("diff", "dev", "--commit", "2222222222222")
-    assert done.returncode == 0, done.stderr
-    said = " ".join(done.stdout.split())
-    assert "dev is not deployed yet; this is commit 2222222222" in said
-    assert "Environment comes with this commit: all that follows is new" in said
-    assert "new DAG orders" in done.stdout
-
-
-def test_by_hand_what_only_the_pipelines_steps_know_is_said_to_be_in_its_own_dossier(project: Project) -> None:
-    git = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org")
-    for command in ([*git, "init", "-q"], [*git, "commit", "-q", "--allow-empty", "-m", "First"]):
-        subprocess.run(command, cwd=project.folder, check=True)
-    hint = "the pipeline's own dossier has what is not known here: `pipeline status` shows the link"
-    assert hint in " ".join(project.run("diff", "dev").stdout.split())
-    assert hint not in " ".join(project.run("diff", "dev", "--commit", "2222222222222").stdout.split())

@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.release import plan, tree
-from pipeline.release.expectation import names_dag, of_deploy, perhaps_ignored
+from pipeline.release import plan, structure, tree
+from pipeline.release.expectation import names_dag, of_deploy, of_rollback, perhaps_ignored
+from pipeline.release.rollback import Standing, decide
 from pipeline.release.verify import Dag, Expectation, Seen
 from tests.release.values import file_record, listed, release, write
 
@@ -11,12 +13,18 @@ DAG = "from airflow.sdk import DAG\n"
 NOTHING = Seen({}, {})
 
 
-def expected(folder: Path, before: Seen = NOTHING, recorded: dict[str, str] | None = None) -> Expectation:
+def expected(
+    folder: Path,
+    before: Seen = NOTHING,
+    recorded: dict[str, str] | None = None,
+    there: dict[str, str] | None = None,
+    **given: Any,
+) -> Expectation:
     gathered = tree.gather(folder).with_release_file(b"{}")
     record = release({f"dags/{name}": file_record(text) for name, text in (recorded or {}).items()})
-    listing = {f"dags/{name}": listed(text) for name, text in (recorded or {}).items()}
+    listing = {f"dags/{name}": listed(text) for name, text in (there or recorded or {}).items()}
     decided = plan.decide("dev", wanted=gathered.files, parts={}, tasks={}, record=record, listing=listing)
-    return of_deploy(decided, gathered, before)
+    return of_deploy(decided, gathered, before, **given)
 
 
 def test_a_new_dag_file_is_waited_for(tmp_path: Path) -> None:
@@ -40,6 +48,40 @@ def test_a_new_file_that_may_define_no_dag_is_not_waited_for(tmp_path: Path, fil
 def test_a_file_in_which_airflow_found_dags_is_waited_for_however_it_makes_them(tmp_path: Path) -> None:
     before = Seen({"made": Dag("made", "a.py", "t1")}, {})
     assert expected(write(tmp_path, {"a.py": "make()\n"}), before).changed == {"a.py": "make()\n"}
+
+
+def test_where_the_structures_are_known_only_files_that_they_name_are_waited_for(tmp_path: Path) -> None:
+    write(
+        tmp_path, {"typed.py": DAG, "only_in_production.py": f"{DAG}if production: DAG('p')\n", "made.py": "make()\n"}
+    )
+    found = expected(tmp_path, dags={"m": structure.Dag(file="made.py")})
+    assert set(found.changed) == found.defining == {"made.py"}
+    guessed = expected(tmp_path)
+    assert set(guessed.changed) == {"typed.py", "only_in_production.py"}
+    assert not guessed.defining
+
+
+@pytest.mark.parametrize("name", ["a.py", "conf.yaml"])
+def test_whatever_airflow_copies_is_waited_for(tmp_path: Path, name: str) -> None:
+    recorded = {name: "x = 1\n", "_release.json": "{}"}
+    assert expected(write(tmp_path, {name: "x = 2\n"}), recorded=recorded).settles
+    assert not expected(write(tmp_path, {name: "x = 1\n"}), recorded=recorded).settles
+
+
+def test_a_restored_file_has_its_dags_again() -> None:
+    files = {"dags/back.py": file_record("b"), "dags/q.sql": file_record("q"), "dags/a.py": file_record("a")}
+    target = release(files, dags={"b": structure.Dag(file="back.py"), "a": structure.Dag(file="a.py")})
+    found = of_rollback(decide(target, Standing(), {"dags/a.py": listed("a")}), target.dags)
+    assert found.defining == {"back.py"}
+    assert found.settles
+
+
+def test_after_an_interruption_errors_of_what_is_there_already_count(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "import h\n", "b.py": "x = 1\n", "h.py": "new\n"})
+    recorded = {"a.py": "import h\n", "b.py": "x = 1\n", "h.py": "old\n"}
+    assert expected(tmp_path, recorded=recorded).blamed == frozenset()
+    assert expected(tmp_path, recorded=recorded, there={**recorded, "h.py": "new\n"}).blamed == {"a.py", "h.py"}
+    assert expected(tmp_path, recorded=recorded, resumed=True).blamed == {"a.py", "h.py"}
 
 
 def test_unchanged_dags_that_import_what_changed_are_to_be_parsed_again(tmp_path: Path) -> None:

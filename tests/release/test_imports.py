@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.release.imports import importers_of, imports_of, levels
+from pipeline.release.imports import importers_of, imports_of, levels, order
 
 FOLDER = {
     "orders.py": b"from common.s3 import copy\n",
@@ -58,6 +58,33 @@ def test_a_file_that_is_no_python_imports_nothing() -> None:
 
 def test_what_is_imported_is_on_a_lower_level() -> None:
     assert levels(imports_of(FOLDER)) == {"config.py": 0, "common/__init__.py": 0, "common/s3.py": 1, "orders.py": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "above"),
+    [
+        (b"from airflow.sdk import DAG\n", True),
+        (b"from airflow.decorators import task, dag\n", True),
+        (b"from airflow.sdk import (\n    task,\n    DAG,\n)\n", True),
+        (b"import airflow\nairflow.DAG('x')\n", True),
+        (b"from airflow.sdk import task\n", False),
+        (b"# a DAG needs this\n", False),
+    ],
+)
+def test_a_file_that_names_a_dag_is_above_all_helpers(text: bytes, above: bool) -> None:
+    sources = {**FOLDER, "sql/dag.py": text + b"sys.path.insert(0, dirname(__file__))\n", "sql/build.py": b""}
+    level = order(sources, imports_of(sources))
+    assert (level["sql/dag.py"] > max(level["sql/build.py"], level["orders.py"])) is above
+
+
+def test_a_helper_that_names_a_dag_stays_below_who_imports_it() -> None:
+    sources = {"dag.py": b"import helper\nfrom airflow.sdk import DAG\n", "helper.py": b"from airflow.sdk import DAG\n"}
+    assert order(sources, imports_of(sources)) == {"helper.py": 0, "dag.py": 1}
+
+
+def test_dag_files_alone_are_on_the_lowest_level() -> None:
+    sources = dict.fromkeys(("a.py", "b.py"), b"from airflow.sdk import DAG\n")
+    assert order(sources, imports_of(sources)) == {"a.py": 0, "b.py": 0}
 
 
 def test_files_that_import_each_other_share_a_level() -> None:

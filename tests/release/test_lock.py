@@ -31,6 +31,29 @@ def test_a_failure_lets_the_lock_go_and_keeps_the_release(bucket: S3Bucket) -> N
     assert (seen.pointer.release, seen.pointer.lock) == ("release-1", None)
 
 
+def test_what_is_unfinished_is_known_from_the_start_until_a_release_is_complete(bucket: S3Bucket) -> None:
+    with hold(bucket, read(bucket), owner="ann", purpose="rollback", seconds=60, restores="r-0", parts=["startup"]):
+        pointer = read(bucket).pointer
+        assert (pointer.restores, pointer.unsettled) == ("r-0", ("startup",)), "also for whoever finds us dead"
+    with hold(bucket, read(bucket), owner="bob", purpose="sync", seconds=60, parts=["plugins"]):
+        pass  # it failed as well
+    pointer = read(bucket).pointer
+    assert (pointer.lock, pointer.restores, pointer.unsettled) == (None, "r-0", ("plugins", "startup"))
+    with hold(bucket, read(bucket), owner="ann", purpose="sync", seconds=60) as lease:
+        lease.switch("release-1")
+    pointer = read(bucket).pointer
+    assert (pointer.restores, pointer.unsettled) == (None, ())
+
+
+def test_what_was_taken_back_is_not_unfinished(bucket: S3Bucket) -> None:
+    with hold(
+        bucket, read(bucket), owner="ann", purpose="sync", seconds=60, restores="r-0", parts=["startup"]
+    ) as lease:
+        lease.taken_back()
+    pointer = read(bucket).pointer
+    assert (pointer.lock, pointer.restores, pointer.unsettled) == (None, None, ())
+
+
 def test_the_second_is_told_who_holds_the_lock_since_when(bucket: S3Bucket) -> None:
     with hold(bucket, read(bucket), owner="ann@laptop", purpose="rollback", seconds=60):
         with pytest.raises(LockedError) as error, hold(bucket, read(bucket), owner="bob", purpose="sync", seconds=60):

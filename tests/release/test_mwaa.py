@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.release.mwaa import update
+from pipeline.release.mwaa import RequirementsError, update
 from tests.release.fakes import FakeMwaa
 
 
@@ -69,5 +69,20 @@ def test_an_empty_pip_log_is_no_proof() -> None:
     )
 
 
-def test_plugins_alone_need_no_pip_log() -> None:
+def test_without_requirements_there_is_no_pip_log() -> None:
     assert run(FakeMwaa(), plugins="v2") == ["etl-dev is AVAILABLE"]
+
+
+@pytest.mark.parametrize("part", ["plugins", "startup"])
+def test_new_workers_install_the_requirements_anew_whatever_they_are_new_for(part: str) -> None:
+    mwaa = FakeMwaa(pinned={"requirements": "v1"}, pip=lambda _: ["ERROR: no nonsense"])
+    with pytest.raises(RequirementsError, match="no nonsense"):
+        run(mwaa, **{part: "v2"})
+
+
+def test_versions_in_force_are_judged_by_the_pip_log_of_the_update_that_brought_them() -> None:
+    mwaa = FakeMwaa(pip=lambda _: ["ERROR: no nonsense"])
+    for _ in range(2):
+        with pytest.raises(RequirementsError, match="no nonsense"):
+            run(mwaa, requirements="v2")
+    assert len(mwaa.calls) == 1

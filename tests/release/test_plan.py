@@ -26,6 +26,7 @@ def plan(
         record=record,
         listing=listing,
         keep=keep,
+        unsettled=given.get("unsettled", ()),  # type: ignore[arg-type]
     )
 
 
@@ -85,6 +86,19 @@ def test_a_star_of_keep_reaches_into_folders() -> None:
     }
 
 
+@pytest.mark.parametrize("pattern", ["team/*", "team/", "team"])
+def test_a_folder_can_be_kept_in_every_way_that_people_write_it(pattern: str) -> None:
+    there = ("dags/team/own.py", "dags/team/x/y.py", "dags/teams.py", "dags/other/team/z.py")
+    made = plan({}, None, {key: listed("x") for key in there}, keep=(pattern,))
+    assert {row.key for row in made.rows if row.action is Action.LEAVE} == set(there[:2])
+
+
+def test_the_release_file_is_never_kept() -> None:
+    key = "dags/_release.json"
+    (row,) = plan({key: source(key, "{}")}, None, {}, keep=("*.json", "*", "_release.json")).rows
+    assert row.action is Action.UPLOAD
+
+
 def test_the_console_s_folder_marker_is_left_alone() -> None:
     (row,) = plan({}, None, {"dags/": Listed(etag=md5(""), size=0)}).rows
     assert row.action is Action.LEAVE
@@ -119,6 +133,14 @@ def test_phases_go_from_what_is_read_to_what_imports_and_deletions_come_last() -
     ]
 
 
+def test_deletions_go_from_what_imports_to_what_is_imported() -> None:
+    recorded = {"dags/a_helper.py": file_record("h", level=1), "dags/z_dag.py": file_record("d", level=2)}
+    there = {"dags/a_helper.py": listed("h"), "dags/z_dag.py": listed("d"), "dags/stranger.py": listed("s")}
+    made = plan({}, release(recorded), there)
+    assert [row.key for row in made.changes] == ["dags/stranger.py", "dags/z_dag.py", "dags/a_helper.py"]
+    assert len({row.phase for row in made.changes}) == 1, "a thousand are one request"
+
+
 def part(content: bytes) -> PartRecord:
     import hashlib  # noqa: PLC0415 - here only
 
@@ -148,6 +170,31 @@ def test_a_part_is_sent_to_mwaa_only_when_its_content_changed(
     assert row.action is action
     assert row.reason.startswith(reason)
     assert bool(made.part_changes) is (action is Action.UPLOAD)
+
+
+@pytest.mark.parametrize(
+    ("tree", "recorded", "action", "reason"),
+    [
+        ("same", b"same", Action.RESTORE, "an unfinished release may have changed it"),
+        ("new", b"old", Action.UPLOAD, "changed"),
+        ("new", None, Action.UPLOAD, "new"),
+        (None, None, Action.UPLOAD, "an unfinished release may have brought one"),
+        (None, EMPTY_PARTS["requirements"], Action.RESTORE, "an unfinished release may have changed it"),
+    ],
+)
+def test_a_part_that_is_unsettled_is_brought_to_what_it_should_be(
+    tree: str | None, recorded: bytes | None, action: Action, reason: str
+) -> None:
+    made = plan(
+        {},
+        release(parts={"requirements": part(recorded)} if recorded is not None else {}),
+        {},
+        parts={"requirements": source("requirements.txt", tree)} if tree else {},
+        unsettled=("requirements",),
+    )
+    (row,) = made.parts
+    assert (row.action, row.reason) == (action, reason)
+    assert row.version == ("v" if action is Action.RESTORE else "")
 
 
 def test_a_part_that_never_was_is_not_mentioned() -> None:

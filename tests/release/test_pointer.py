@@ -9,9 +9,17 @@ LOCK = Lock(owner="ann", token="t", purpose="sync", since="2026-11-07T10:15:00Z"
 NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("pointer", [Pointer(None), Pointer("r", 7), Pointer("r", 8, LOCK)])
+@pytest.mark.parametrize(
+    "pointer",
+    [Pointer(None), Pointer("r", 7), Pointer("r", 8, LOCK), Pointer("r", 9, LOCK, "s", ("requirements", "startup"))],
+)
 def test_a_pointer_reads_back_as_it_was_written(pointer: Pointer) -> None:
     assert parse_pointer(pointer.dump(), where="here") == pointer
+
+
+def test_what_an_earlier_version_wrote_is_understood() -> None:
+    content = b'{"format": 1, "release": "r", "serial": 7, "lock": null}'
+    assert parse_pointer(content, where="here") == Pointer("r", 7)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2, "release": null, "serial": 0, "lock": null}'])

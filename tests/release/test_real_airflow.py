@@ -10,8 +10,8 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.release import deploy, lock
 from pipeline.release.airflow import MwaaAirflow
-from pipeline.release.execution import Environment
 from pipeline.release.mwaa import MwaaEnvironment
+from pipeline.release.order import Environment
 from pipeline.release.record import ReleaseRecord
 from pipeline.release.s3 import S3Bucket
 from pipeline.release.tree import gather

@@ -41,10 +41,8 @@ def test_a_damaged_record_is_refused_and_the_field_is_named(damage: tuple[bytes,
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)), st.text(max_size=50))  # noqa: DTZ001 - hypothesis wants naive bounds
-def test_any_commit_gives_an_id_that_is_a_key_and_back(now: datetime, commit: str) -> None:
-    made = record.new_id(now, commit)
-    assert record.is_key(record.key_of(made))
-    assert record.id_of(record.key_of(made)) == made
+def test_any_commit_gives_an_id(now: datetime, commit: str) -> None:
+    assert record.is_id(record.new_id(now, commit))
 
 
 def test_ids_sort_by_time_whatever_the_commit() -> None:
@@ -58,9 +56,10 @@ def test_two_releases_of_one_commit_in_one_second_differ() -> None:
     assert len({record.new_id(now, "c0ffee") for _ in range(50)}) > 45
 
 
-def test_the_pointer_is_not_taken_for_a_record() -> None:
-    assert not record.is_key("releases/current.json")
-    assert record.is_key(f"releases/{FIRST}.json")
+@pytest.mark.parametrize("text", ["", "current", f"{FIRST}\n", f" {FIRST}", f"../{FIRST}", f"{FIRST}.json", FIRST[:16]])
+def test_what_is_no_id_is_not_taken_for_one(text: str) -> None:
+    assert record.is_id(FIRST)
+    assert not record.is_id(text)
 
 
 def test_a_release_sorts_after_the_one_before_even_where_a_clock_is_behind() -> None:

@@ -96,6 +96,13 @@ def test_parts_go_back_to_their_recorded_version() -> None:
     assert rows == {"requirements": (Action.RESTORE, "version of old"), "startup": (Action.UPLOAD, "")}
 
 
+def test_parts_that_are_unsettled_go_back_whatever_the_current_release_says() -> None:
+    target = release(parts={"requirements": part("same")})
+    current = release(parts={"requirements": part("same")}, id=SECOND)
+    rows = decide(target, Standing(current, unsettled=("requirements", "startup")), {}).parts
+    assert [(row.name, row.action) for row in rows] == [("requirements", Action.RESTORE), ("startup", Action.UPLOAD)]
+
+
 def test_the_default_is_the_release_before() -> None:
     assert default_target(release(id=SECOND, previous=FIRST), None) == FIRST
 

@@ -103,6 +103,20 @@ def test_a_thousand_keys_are_deleted_by_one_request(aws: Aws, bucket: S3Bucket) 
     assert bucket.listing("dags/") == {}
 
 
+def test_keys_are_deleted_in_the_given_order(aws: Aws, bucket: S3Bucket) -> None:
+    put(bucket, "dags/a.py", b"helper")
+    put(bucket, "dags/z.py", b"dag")
+    left: list[set[str]] = []
+    aws.after = lambda sent: left.append(_keys(aws, bucket)) if sent.method == "POST" else None
+    bucket.delete(["dags/z.py", *(f"dags/{number}" for number in range(999)), "dags/a.py"])
+    assert left == [{"dags/a.py"}, set()]
+
+
+def _keys(aws: Aws, bucket: S3Bucket) -> set[str]:
+    found = aws.client("s3", backstage=True).list_objects_v2(Bucket=bucket.name).get("Contents", [])
+    return {item["Key"] for item in found}
+
+
 @pytest.mark.parametrize(
     ("code", "outcome"),
     [

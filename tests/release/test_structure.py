@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.release.structure import Dag, DagChange, Task, difference, parse
+from pipeline.release.structure import Dag, DagChange, Structures, Task, difference, parse
 
 
 def dag(
@@ -71,8 +71,22 @@ def test_structures_are_read_and_more_than_is_known_does_no_harm() -> None:
     }
     found = parse(json.dumps(document).encode(), where="dags.json")
     assert found.dags["a"].tasks["t"].operator == "O"
-    assert found.is_of({"a.py": "ab", "b.py": "cd"})
-    assert not found.is_of({"a.py": "other"})
+
+
+@pytest.mark.parametrize(
+    ("files", "same"),
+    [
+        ({"a.py": "ab", "helper.py": "cd"}, True),
+        ({"a.py": "ab"}, True),  # the tests see files, too, that are never released
+        ({"a.py": "other", "helper.py": "cd"}, False),
+        ({"a.py": "ab", "helper.py": "other"}, False),
+        ({"a.py": "ab", "helper.py": "cd", "b.py": "ef"}, False),
+        ({"helper.py": "cd"}, False),
+    ],
+)
+def test_structures_are_of_a_tree_when_every_file_is_the_one_the_tests_saw(files: dict[str, str], same: bool) -> None:
+    found = Structures(files={"a.py": "ab", "helper.py": "cd"}, dags={"a": BEFORE})
+    assert found.is_of(files) is same
 
 
 @pytest.mark.parametrize(

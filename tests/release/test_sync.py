@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Response
 
-from tests.release.conftest import Aws, Project
+from tests.release.conftest import Aws, Project, Sent
 
 
 def test_a_first_sync_publishes_everything_and_records_it(project: Project) -> None:
@@ -95,6 +96,74 @@ def test_the_history_can_be_listed_and_gone_back_in(project: Project) -> None:
     assert project.run("releases", "dev").stdout.startswith(f"* {project.pointer()['release']}")
 
 
+def test_only_releases_that_were_current_are_listed_each_read_once(aws: Aws, project: Project) -> None:
+    project.sync(commit="1111111")
+    project.write({"orders.py": "# two\n"})
+
+    refused: list[Sent] = []
+
+    def refuse_the_switch(sent: Sent) -> Response | None:
+        """The record is written before it; the lock is let go after it."""
+        has_record = any(each.path.startswith(f"/{project.bucket}/releases/20") for each in aws.writes())
+        if has_record and sent.path.endswith("current.json") and not refused:
+            refused.append(sent)
+            return Response(status=403)
+        return None
+
+    aws.forget()
+    aws.before = refuse_the_switch
+    project.sync(commit="2222222", code=1)
+    aws.before = lambda _: None
+    project.sync(commit="3333333")
+    keys = aws.client("s3").list_objects_v2(Bucket=project.bucket, Prefix="releases/20")["KeyCount"]
+    assert keys == 3
+    aws.forget()
+    listed = json.loads(project.run("releases", "dev", "--json").stdout)
+    assert [release["commit"] for release in listed] == ["3333333", "1111111"]
+    assert [sent.method for sent in aws.s3()] == ["GET"] * 3, "the pointer and two records"
+    assert len(json.loads(project.run("releases", "dev", "--json", "--limit", "1").stdout)) == 1
+
+
+def test_where_a_record_is_gone_the_history_ends_and_says_so(aws: Aws, project: Project) -> None:
+    project.sync(commit="1111111")
+    first = project.pointer()["release"]
+    project.write({"orders.py": "# two\n"})
+    project.sync(commit="2222222")
+    aws.client("s3").delete_object(Bucket=project.bucket, Key=f"releases/{first}.json")
+    done = project.run("releases", "dev")
+    assert done.returncode == 0, done.stderr
+    assert f"the history ends here: the record of {first} is gone" in done.stdout
+    assert "2222222" in done.stdout
+
+
+@pytest.mark.parametrize("to", ["current", "", "../current", "20261107T101500Z"])
+def test_a_rollback_to_what_is_no_release_is_wrong_usage(aws: Aws, project: Project, to: str) -> None:
+    done = project.run("rollback", "dev", "--no-verify", "--to", to)
+    assert done.returncode == 2
+    assert f"--to: {to!r} is no release; expected an id like" in done.stderr
+    assert "`pipeline releases dev` lists them." in done.stderr
+    assert aws.sent == []
+
+
+def test_a_release_file_in_a_folder_that_is_not_there_is_written(project: Project) -> None:
+    project.sync("--release-file", "missing/dir/x")
+    assert (project.folder / "missing/dir/x").read_text() == f"{project.pointer()['release']}\n"
+
+
+def test_a_release_file_that_cannot_be_written_is_told_before_anything_is_released(aws: Aws, project: Project) -> None:
+    (project.folder / "afile").write_text("mine")
+    for command in ("sync", "rollback"):
+        done = project.run(command, "dev", "--no-verify", "--release-file", "afile/x")
+        assert done.returncode == 2
+        assert "afile/x: the file cannot be written: a part of its path is a file, not a folder" in done.stderr
+    assert aws.sent == []
+
+
+def test_a_file_is_told_by_its_name_not_by_a_picture(project: Project) -> None:
+    project.write({":bug:.py": "# x\n"})
+    assert "dags/:bug:.py" in project.sync()
+
+
 def test_the_commit_comes_from_codebuild_or_from_git(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = project.run("sync", "dev", "--no-verify")
     assert nothing.returncode == 2
@@ -143,6 +212,35 @@ def test_two_syncs_at_once_do_not_interleave(aws: Aws, project: Project) -> None
     project.sync("--by", "ann")
     assert codes == [3]
     assert project.contents()["dags/orders.py"] == b"# two\n"
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["lines", "json"])
+def test_the_plan_that_is_carried_out_is_told_when_another_release_was_quicker(
+    aws: Aws, project: Project, as_json: bool
+) -> None:
+    project.sync()
+    project.write({"orders.py": "# two\n"})
+    between: list[str] = []
+
+    def quicker(sent: Any) -> None:
+        if sent.method == "GET" and "list-type" in sent.query and not between:
+            between.append("")
+            kept = (project.folder / "dags/orders.py").read_bytes()
+            project.write({"orders.py": "# theirs\n", "theirs.sql": "select 1"})
+            project.sync(commit="other11")
+            between[0] = project.pointer()["release"]
+            project.write({"orders.py": kept, "theirs.sql": None})
+
+    aws.after = quicker
+    arguments = ("sync", "dev", "--no-verify", "--commit", "c0ffee1", *(["--json"] if as_json else []))
+    done = project.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr if as_json else done.stdout
+    _, told, after = said.partition("another release was made meanwhile: planning again")
+    assert told
+    assert "delete   dags/theirs.sql" in after
+    if as_json:
+        assert json.loads(done.stdout)["plan"]["base"] == between[0]
 
 
 def test_names_with_spaces_and_letters_beyond_ascii_are_published(project: Project) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.release.verify import Dag, Expectation, Patience, Seen, judge, observe, verify
-from tests.release.fakes import FakeAirflow
+from tests.release.fakes import FakeAirflow, FakeClock
 
 NOW = Patience(copied=0, settled=0, deadline=0.2, poll=0)
 NOTHING = Seen({}, {})
@@ -58,7 +58,66 @@ def test_an_old_dag_parsed_again_from_the_old_file_is_not_enough() -> None:
 
 def test_a_new_dag_must_appear() -> None:
     with pytest.raises(PipelineError, match=r"no DAG of a\.py has appeared"):
-        check(FakeAirflow(), Expectation(changed={"a.py": "new"}), NOTHING)
+        check(FakeAirflow(), Expectation(changed={"a.py": "new"}, defining=frozenset({"a.py"})), NOTHING)
+
+
+def test_a_file_that_only_looks_as_if_it_defined_a_dag_is_a_remark_in_the_end() -> None:
+    said = check(FakeAirflow(), Expectation(changed={"a.py": "new"}), NOTHING)
+    assert said == [
+        "1 to come: no DAG of a.py has appeared",
+        "remark: no DAG of a.py has appeared within 0.2 s; the release stays, for it may define none",
+    ]
+
+
+def test_before_airflow_can_have_copied_the_files_nothing_is_proven() -> None:
+    clock = FakeClock()
+    said: list[str] = []
+    verify(
+        FakeAirflow(),
+        Expectation(settles=True),
+        NOTHING,
+        alive=lambda: None,
+        tell=said.append,
+        pause=clock.pause,
+        clock=clock,
+    )
+    assert clock.now >= Patience().settled
+    assert said == ["1 to come: Airflow has not had the time to copy and read all of it"]
+
+
+def test_a_slow_look_shows_what_was_there_when_it_began() -> None:
+    clock = FakeClock()
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "", "a")
+    before = observe(airflow)
+    looks: list[float] = []
+
+    def slow(now: FakeAirflow) -> None:
+        if len(looks) == 1:
+            now.parse("a.py", "", "a")  # while the first look was being answered, and before the copy
+        looks.append(clock.now)
+        clock.pause(40)
+
+    airflow.each_look = slow
+    patience = Patience(copied=35, settled=35, deadline=200, poll=0)
+    with pytest.raises(PipelineError, match="a has not been parsed since"):
+        verify(
+            airflow,
+            Expectation(affected=frozenset({"a.py"})),
+            before,
+            alive=lambda: None,
+            tell=lambda _: None,
+            patience=patience,
+            pause=clock.pause,
+            clock=clock,
+        )
+
+
+def test_an_error_that_an_interrupted_release_may_have_brought_counts_though_it_was_there_before() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("b.py", "", error="trouble")
+    with pytest.raises(PipelineError, match="trouble"):
+        check(airflow, Expectation(blamed=frozenset({"b.py"})), observe(airflow))
 
 
 def test_an_edit_that_takes_all_dags_out_of_a_file_is_done_when_they_are_gone() -> None:

@@ -1,0 +1,116 @@
+"""MWAA copies the bucket every 30 seconds: until then, its Airflow is the one of the former release."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.release import structure
+from pipeline.release.deploy import Origin
+from pipeline.release.structure import Structures
+from pipeline.release.verify import Patience
+from tests.release.fakes import FakeAirflow
+from tests.release.values import ORIGIN
+from tests.release.world import Errors, World, watching
+
+DAG = "from airflow.sdk import DAG\nversion = {}\n"
+
+
+def late(world: World, errors: Errors = lambda _: {}, *, finds_after: float = 0) -> None:
+    world.patience = Patience()
+    world.airflow = watching(world, errors, copies_every=30, finds_after=finds_after)
+
+
+def breaks(file: str, because_of: str, text: str) -> Errors:
+    """A file cannot be imported while another one holds a text."""
+
+    def errors(files: Mapping[str, str]) -> dict[str, str]:
+        return {file: f"Traceback\n{text}"} if text in files.get(because_of, "") and file in files else {}
+
+    return errors
+
+
+def with_structures(world: World, **dags: str) -> Origin:
+    """What the tests of the DAGs found in the folder: DAG id → file."""
+    files = {path.name: sha256(path.read_bytes()).hexdigest() for path in world.folder.iterdir()}
+    found = {name: structure.Dag(file=file) for name, file in dags.items()}
+    return Origin(commit=ORIGIN.commit, by=ORIGIN.by, structures=Structures(files=files, dags=found))
+
+
+def test_a_file_that_dags_read_and_that_breaks_one_is_taken_back(world: World) -> None:
+    late(world, breaks("a.py", "conf.yaml", "bad"))
+    assert world.sync({"a.py": DAG.format(1), "conf.yaml": "good"}).verified
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        world.sync({"conf.yaml": "bad"})
+    assert world.contents()["dags/conf.yaml"] == "good"
+
+
+def test_a_new_file_whose_text_names_no_dag_and_that_fails_is_taken_back(world: World) -> None:
+    late(world, breaks("made.py", "made.py", "make(bad)"))
+    world.sync({"a.py": DAG.format(1)})
+    with pytest.raises(PipelineError, match=r"made\.py has an import error"):
+        world.sync({"made.py": "make(bad)\n"})
+    assert set(world.contents()) == {"dags/a.py"}
+
+
+def test_new_task_revisions_that_break_a_dag_are_taken_back(world: World) -> None:
+    late(world, breaks("a.py", "_release.json", "etl-ingest:2"))
+    world.sync({"a.py": DAG.format(1)})
+    world.revision = 2
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        world.sync()
+    assert "etl-ingest:1" in world.everything()["dags/_release.json"]
+
+
+def test_a_rollback_of_a_helper_that_breaks_a_dag_is_taken_back(world: World) -> None:
+    world.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "old"})
+    late(world, breaks("a.py", "h.py", "old"))
+    world.sync({"h.py": "new"})
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        world.roll_back()
+    assert world.contents()["dags/h.py"] == "new"
+
+
+def test_a_rollback_waits_for_a_deleted_dag_to_come_back(world: World) -> None:
+    late(world, finds_after=200)
+    (world.folder / "a.py").write_text(DAG.format(1))
+    (world.folder / "b.py").write_text(DAG.format(1))
+    world.sync(origin=with_structures(world, a="a.py", b="b.py"))
+    world.sync({"b.py": None}, origin=with_structures(world, a="a.py"))
+    assert world.airflow is not None
+    assert set(world.airflow.dags) == {"a"}
+    assert world.roll_back().verified
+    assert set(world.airflow.dags) == {"a", "b"}
+
+
+def test_dags_that_were_parsed_from_their_new_text_are_verified_at_once(world: World) -> None:
+    late(world)
+    world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1)})
+    began = world.clock()
+    assert world.sync({"a.py": DAG.format(2)}).verified
+    assert 0 < world.clock() - began < Patience().settled
+
+
+def test_the_canary_runs_on_the_new_files(world: World) -> None:
+    late(world)
+    world.canary = "smoke"
+    world.sync({"smoke.py": DAG.format(1), "conf.yaml": "old"})
+    began = world.clock()
+    world.sync({"conf.yaml": "new"})
+    assert world.clock() - began >= Patience().settled
+
+
+def test_a_helper_that_only_looks_like_a_dag_file_is_a_remark_and_no_failure(world: World) -> None:
+    late(world)
+    world.sync({"a.py": DAG.format(1)})
+    assert world.airflow is not None
+    parse = world.airflow.each_look
+
+    def look(airflow: FakeAirflow) -> None:
+        parse(airflow)
+        airflow.remove("typed.py")
+
+    world.airflow.each_look = look
+    assert world.sync({"typed.py": "from airflow.sdk import DAG\ndef tasks(dag: DAG): ...\n"}).verified
+    assert any(line.startswith("remark: no DAG of typed.py has appeared within 600 s") for line in world.said)

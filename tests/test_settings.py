@@ -1,0 +1,37 @@
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.settings import Settings, parse
+
+
+def keeping(*patterns: str) -> Settings:
+    return parse(
+        {
+            "name": "etl",
+            "region": "eu-west-1",
+            "repository": "etl",
+            "airflow": {"version": "3.3.1"},
+            "environments": {"dev": {"keep": list(patterns)}},
+        }
+    )
+
+
+def test_patterns_of_what_is_kept_are_relative_to_the_dag_folder() -> None:
+    patterns = ("team/*", "team/", "team", "*.json", "dags.py")
+    assert keeping(*patterns).environment("dev").keep == patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [("dags/team/*", "team/*"), ("/team/*", "team/*"), ("/dags/team/", "team/"), ("/", "*"), ("dags/", "*")],
+)
+def test_a_pattern_that_would_match_nothing_is_refused_with_the_one_that_is_meant(pattern: str, instead: str) -> None:
+    with pytest.raises(UsageError) as error:
+        keeping("other", pattern)
+    assert "context.pipeline.environments.dev.keep.1" in error.value.what
+    assert f"write {instead!r} (it is {pattern!r})" in error.value.what
+
+
+def test_an_empty_pattern_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"keep\.0"):
+        keeping("")
