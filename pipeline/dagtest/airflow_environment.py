@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.airflow_python import find_python, find_uv, mwaa_python
 from pipeline.console import out, step
-from pipeline.dagtest.constraints import constraints_for
+from pipeline.dagtest.constraints import PLUGINS_ON_MWAA, constraints_for, expanded
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
 
@@ -24,6 +24,7 @@ LOCKS = Path(__file__).with_name("locks")
 FOLDER = ".airflow"
 FORMAT = "4"  # of what is installed; a change makes every environment anew
 COMPLETE = "complete"
+PACKAGES = (".whl", ".gz", ".zip")
 DOWNLOADS = 600.0  # seconds that an installation may take
 
 
@@ -130,7 +131,7 @@ def ensure(project: Path, version: str, *, with_requirements: bool = True) -> Ai
     tests = LOCKS / f"tests-{version}.txt"
     python = _python_of(project, version)
     requirements = project / "dags" / "requirements.txt"
-    asked = requirements.read_bytes() if with_requirements and requirements.is_file() else b""
+    asked = _asked(requirements) if with_requirements and requirements.is_file() else b""
     key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
     environment = AirflowEnvironment((project / FOLDER / key).resolve(), version, _home(project, key))
     if not (environment.folder / COMPLETE).is_file():
@@ -147,8 +148,22 @@ def fingerprint(lock: bytes, requirements: bytes, python: str) -> str:
 
 
 def has_requirements(text: str) -> bool:
-    """Whether a requirements.txt asks for anything."""
-    return any(line.strip() and not line.strip().startswith(("#", "-")) for line in text.splitlines())
+    """Whether a requirements.txt asks for anything, itself or in a file that it includes."""
+    lines = (line.strip() for line in text.splitlines())
+    return any(line and (not line.startswith(("#", "-")) or line.startswith(("-r", "--requirement"))) for line in lines)
+
+
+def _asked(requirements: Path) -> bytes:
+    """A requirements.txt with all that decides what it installs: the files it includes, packages among the plugins."""
+    content = requirements.read_bytes()
+    text = content.decode("utf-8", "replace")
+    whole = expanded(requirements, text)
+    if whole.splitlines() != text.splitlines():
+        content += whole.encode()
+    if PLUGINS_ON_MWAA in text or str(requirements.parent / "plugins") in whole:
+        packages = sorted(requirements.parent.joinpath("plugins").glob("**/*"))
+        content += b"".join(path.read_bytes() for path in packages if path.suffix in PACKAGES and path.is_file())
+    return content
 
 
 def _python_of(project: Path, version: str) -> str:

@@ -1,5 +1,6 @@
 """The tests that the authors of DAGs write themselves, in `tests/dags`, run by pytest where Airflow is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.console import out, step
@@ -7,18 +8,35 @@ from pipeline.dagtest.airflow_environment import AirflowEnvironment
 from pipeline.process import CommandError, run
 
 TESTS = Path("tests/dags")
+NAMES = ("test_*.py", "*_test.py")  # as pytest finds them
 SECONDS = 1800.0
 
 
 def exist(project: Path) -> bool:
     """Whether there are any."""
-    return any((project / TESTS).rglob("test_*.py"))
+    return any(path for name in NAMES for path in (project / TESTS).rglob(name))
 
 
-def run_them(environment: AirflowEnvironment, project: Path, dag_folder: Path, reports: Path, region: str) -> bool:
-    """Run them; say what failed.
+def run_them(
+    environment: AirflowEnvironment,
+    project: Path,
+    dag_folder: Path,
+    reports: Path,
+    *,
+    region: str,
+    variables: Mapping[str, str],
+) -> bool:
+    """Run them, with none of this machine's environment variables; say what failed.
 
     Writes `dags-unit.xml` (JUnit) and `dags-coverage.xml` (Cobertura, of the DAG folder) into the reports.
+
+    Args:
+        environment: The Airflow to run them with.
+        project: The project's folder.
+        dag_folder: From there.
+        reports: From there.
+        region: Of the environment that the DAGs are for.
+        variables: Environment variables that DAG files find when they are imported.
 
     Returns:
         Whether all of them passed.
@@ -30,14 +48,15 @@ def run_them(environment: AirflowEnvironment, project: Path, dag_folder: Path, r
         f"--junitxml={folder / 'dags-unit.xml'}",
         *(f"--cov={dags}", f"--cov-report=xml:{folder / 'dags-coverage.xml'}"),
     ]
-    variables = {
+    known = {
         **environment.variables(dags, region),
+        **variables,
         "PYTHONPATH": str(dags),
         "COVERAGE_FILE": str(environment.folder / "coverage"),
     }
     try:
         with step("run the tests in tests/dags"):
-            answer = run(command, env=variables, timeout=SECONDS)
+            answer = run([*environment.alone(known), *command], timeout=SECONDS)
     except CommandError as error:
         out.print(error.output, markup=False)
         return False

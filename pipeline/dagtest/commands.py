@@ -10,7 +10,7 @@ from pipeline.console import out, step
 from pipeline.dagtest import authors_tests, installing, junit, structures
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure, versions
 from pipeline.dagtest.summary import print_comparison, print_problems, print_rules, print_verdicts
-from pipeline.dagtest.testing import DAGS, Outcome, run_test
+from pipeline.dagtest.testing import DAGS, Outcome, run_test, variables
 from pipeline.dagtest.upgrade import Comparison, compare
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
@@ -41,9 +41,7 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
     missing = [str(path) for path in (paths or (DAGS,)) if not path.exists()]
     if missing:
         raise UsageError(f"no such file or folder: {', '.join(missing)}")
-    for report in WRITTEN:  # one of an earlier run would speak for this one if this one ends early
-        (REPORTS / report).unlink(missing_ok=True)
-    REPORTS.mkdir(exist_ok=True)
+    _remove(*WRITTEN)
     wanted = version or configured.airflow.version
     is_rehearsal = wanted != configured.airflow.version
     wrong = []
@@ -66,11 +64,20 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
     if (
         not paths
         and authors_tests.exist(project)
-        and not authors_tests.run_them(environment, project, DAGS, REPORTS, configured.region)
+        and not authors_tests.run_them(
+            environment, project, DAGS, REPORTS, region=configured.region, variables=variables(configured.dag_tests)
+        )
     ):
         wrong.append("the tests in tests/dags")
     if wrong:
         raise PipelineError(f"not ready for Airflow: {', '.join(wrong)}", where=f"Airflow {environment.version}")
+
+
+def _remove(*reports: str) -> None:
+    """Remove reports of an earlier run: they would speak for this one if this one ends early."""
+    for report in reports:
+        (REPORTS / report).unlink(missing_ok=True)
+    REPORTS.mkdir(exist_ok=True)
 
 
 def _tested(
@@ -112,9 +119,11 @@ def requirements(version: str | None, run_startup: bool) -> None:
     """
     project = Path.cwd()
     configured = settings.load(project)
-    REPORTS.mkdir(exist_ok=True)
+    _remove("requirements.xml")
     wanted = version or configured.airflow.version
-    verdicts = installing.run_test(project, wanted, configured.region, run_startup=run_startup)
+    verdicts = installing.run_test(
+        project, wanted, configured.region, variables(configured.dag_tests), run_startup=run_startup
+    )
     (REPORTS / "requirements.xml").write_bytes(junit.report(verdicts, f"requirements, Airflow {wanted}"))
     print_problems(verdicts)
     for verdict in verdicts:
@@ -133,7 +142,7 @@ def stacks() -> None:
 
     That app.py synthesizes is left to `cdk synth`, the pipeline's first step.
     """
-    REPORTS.mkdir(exist_ok=True)
+    _remove("stacks.xml")
     with step("check the stacks"):
         try:
             report = f"--junitxml={REPORTS / 'stacks.xml'}"

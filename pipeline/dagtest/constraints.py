@@ -39,6 +39,9 @@ ESSENTIAL = frozenset(
 ADDRESS = "https://raw.githubusercontent.com/apache/airflow/constraints-{airflow}/constraints-{python}.txt"
 SECONDS = 5.0  # to answer; a machine that is cut off must not wait long
 ON_MWAA = "/usr/local/airflow/dags/"
+PLUGINS_ON_MWAA = "/usr/local/airflow/plugins"
+_INCLUDES = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=)?[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
+_PLACE_ON_MWAA = re.compile(r"/usr/local/airflow/(dags|plugins)(?=[/\s\"']|$)")
 _OPTION = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=)[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
 
@@ -93,6 +96,38 @@ def without_constraints(requirements: str) -> str:
     return "".join("\n" if _OPTION.match(line) else f"{line}\n" for line in requirements.splitlines())
 
 
+def below_dags(path: str) -> str:
+    """A path of a requirements.txt, from the DAG folder, where the project has its plugins, too."""
+    return path.removeprefix(ON_MWAA).replace(f"{PLUGINS_ON_MWAA}/", "plugins/")
+
+
+def expanded(path: Path, text: str, above: Sequence[Path] = ()) -> str:
+    """A requirements.txt for this machine.
+
+    on MWAA                                     here
+    /usr/local/airflow/dags, .../plugins        the project's dags/, dags/plugins/
+    `-r FILE`, from the file that says so       that file's lines; the line as it is, if there is no such file
+    `-r FILE` of a file that includes this one  nothing: it is there already
+
+    Args:
+        path: The file.
+        text: What is in it.
+        above: The files that include it, the first of them in the DAG folder.
+    """
+    way = (*above, path.resolve())
+    dags = way[0].parent
+    lines = []
+    for line in text.splitlines():
+        here = _PLACE_ON_MWAA.sub(lambda found: str(dags if found[1] == "dags" else dags / "plugins"), line)
+        included = _INCLUDES.match(here)
+        inner = (path.parent / included[1]).resolve() if included else None
+        if inner is None or not inner.is_file():
+            lines.append(f"{here}\n")
+        elif inner not in way:
+            lines.append(expanded(inner, inner.read_text(encoding="utf-8", errors="replace"), way))
+    return "".join(lines)
+
+
 def constraints_for(project: Path, version: str, lock: Path) -> Constraints:
     """What holds when MWAA installs the project's requirements.txt; see the table above.
 
@@ -105,14 +140,14 @@ def constraints_for(project: Path, version: str, lock: Path) -> Constraints:
     folder.mkdir(parents=True, exist_ok=True)
     path = project / "dags" / "requirements.txt"
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    requirements = _written(folder / "requirements.txt", without_constraints(text))
+    requirements = _written(folder / "requirements.txt", without_constraints(expanded(path, text)))
     image = pins(lock.read_text(encoding="utf-8"))
     essential = _written(
         folder / "essential.txt", "".join(f"{name}=={image[name]}\n" for name in sorted(ESSENTIAL & set(image)))
     )
     wanted = named(text)
     if wanted and not wanted.startswith(("http://", "https://")):
-        own = path.parent / wanted.removeprefix(ON_MWAA)
+        own = path.parent / below_dags(wanted)
         return Constraints(requirements, (own, essential), f"{wanted} and MWAA's essential constraints", is_whole=True)
     python = "3.12" if [int(part) for part in version.split(".")[:2]] >= [2, 11] else "3.11"
     address = wanted or ADDRESS.format(airflow=version, python=python)

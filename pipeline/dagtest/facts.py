@@ -113,7 +113,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Dag:
-    """A DAG as Airflow sees it. `moving_start` is the line of a start date made of the time of parsing."""
+    """A DAG as Airflow sees it.
+
+    Attributes:
+        moving_start: The line of a start date made of the time of parsing.
+        twins: The lines of other DAGs of the same id in the file.
+    """
 
     dag_id: str
     line: int | None = None
@@ -122,6 +127,7 @@ class Dag:
     tags: tuple[str, ...] = ()
     schedule: Schedule | None = None
     moving_start: int | None = None
+    twins: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ class Cycle:
 
     dag_id: str
     tasks: tuple[str, ...]
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ def dag_file(document: Mapping[str, Any], shown: Shown, limit: float, memory: in
         tuple(_dag(dag) for dag in result.get("dags", ())),
         events,
         int(document["printed_bytes"]),
-        tuple(Cycle(cycle["dag_id"], tuple(cycle["tasks"])) for cycle in result.get("cycles", ())),
+        tuple(Cycle(cycle["dag_id"], tuple(cycle["tasks"]), cycle["line"]) for cycle in result.get("cycles", ())),
         tuple(Remark(found["name"], found["line"], shown(found["path"])) for found in result.get("missing", ())),
         tuple(
             Remark(found["message"], found["line"], shown(found["path"])) for found in result.get("deprecations", ())
@@ -261,6 +268,7 @@ def _dag(document: Mapping[str, Any]) -> Dag:
             schedule["summary"],
         ),
         document["moving_start"],
+        tuple(document["twins"]),
     )
 
 

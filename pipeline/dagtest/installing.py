@@ -4,7 +4,8 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.airflow_python import find_uv, mwaa_python
@@ -26,19 +27,29 @@ from pipeline.process import CommandError, run
 REQUIREMENTS = "dags/requirements.txt"
 PLUGINS = "dags/plugins"
 STARTUP = "dags/startup.sh"
+COMPONENTS = ("scheduler", "worker", "webserver")  # that run startup.sh and install (MWAA user guide, "startup script")
 LOADING = 120.0  # seconds that loading the plugins may take
 UNREACHED = ("Failed to fetch", "error sending request", "Could not connect", "Network connectivity is disabled")
 
 
-def run_test(project: Path, version: str, region: str, *, run_startup: bool = False) -> tuple[Verdict, ...]:
+def run_test(
+    project: Path, version: str, region: str, variables: Mapping[str, str], *, run_startup: bool = False
+) -> tuple[Verdict, ...]:
     """Every check that applies; what the project does not have is not checked.
+
+    Args:
+        project: The project's folder.
+        version: Airflow's.
+        region: Of the environment that it is for.
+        variables: Environment variables that plugins find.
+        run_startup: Run startup.sh, which is only read otherwise.
 
     Raises:
         PipelineError: The package index cannot be reached: nothing can be said.
     """
     return (
         *_requirements(project, version),
-        *_plugins(project, version, region),
+        *_plugins(project, version, region, variables),
         *_startup(project, run_startup=run_startup),
     )
 
@@ -55,9 +66,15 @@ def _requirements(project: Path, version: str) -> Iterator[Verdict]:
         yield Verdict(REQUIREMENTS, "resolves", skipped="its constraints are wrong")
         return
     constraints = constraints_for(project, version, lock_of(version))
-    with step(f"resolve {REQUIREMENTS} as MWAA does"):
-        problems = tuple(_conflicts(text, constraints, version))
-    yield checks.verdict(REQUIREMENTS, "resolves", problems, note=checks.part_of(constraints))
+    if checks.comes_from_files_only(constraints.requirements.read_text(encoding="utf-8")):
+        problems: tuple[Problem, ...] = ()
+        yield Verdict(
+            REQUIREMENTS, "resolves", skipped="--no-index: what is not in MWAA's image is installed from files"
+        )
+    else:
+        with step(f"resolve {REQUIREMENTS} as MWAA does"):
+            problems = tuple(_conflicts(text, constraints, version))
+        yield checks.verdict(REQUIREMENTS, "resolves", problems, note=checks.part_of(constraints))
     if problems:
         yield Verdict(REQUIREMENTS, "installs", skipped="it does not resolve")
         return
@@ -107,7 +124,7 @@ def _refused(requirements: Path, constraints: Constraints, version: str) -> str 
     return None
 
 
-def _plugins(project: Path, version: str, region: str) -> Iterator[Verdict]:
+def _plugins(project: Path, version: str, region: str, variables: Mapping[str, str]) -> Iterator[Verdict]:
     folder = project / PLUGINS
     if not folder.is_dir():
         return
@@ -125,16 +142,16 @@ def _plugins(project: Path, version: str, region: str) -> Iterator[Verdict]:
         yield Verdict(PLUGINS, "loads", skipped=f"there is no Airflow to load it with: {error.what.splitlines()[0]}")
         return
     with step(f"load {PLUGINS} as Airflow does"):
-        yield checks.verdict(PLUGINS, "loads", list(_unloaded(environment, project, region)))
+        yield checks.verdict(PLUGINS, "loads", list(_unloaded(environment, project, region, variables)))
 
 
-def _unloaded(environment: AirflowEnvironment, project: Path, region: str) -> Iterator[Problem]:
+def _unloaded(
+    environment: AirflowEnvironment, project: Path, region: str, variables: Mapping[str, str]
+) -> Iterator[Problem]:
     mend = "Airflow would start without it and say so on its page of plugins only."
-    variables = environment.variables((project / "dags").resolve(), region)
+    known = {**environment.variables((project / "dags").resolve(), region), **variables}
     try:
-        answer = run(
-            [*environment.alone(variables), str(environment.python), str(WORKER / "plugins.py")], timeout=LOADING
-        )
+        answer = run([*environment.alone(known), str(environment.python), str(WORKER / "plugins.py")], timeout=LOADING)
     except PipelineError as error:
         yield Problem(f"loading it fails: {error.what}", mend)
         return
@@ -153,8 +170,8 @@ def _startup(project: Path, *, run_startup: bool) -> Iterator[Verdict]:
     if slow or not run_startup:
         yield checks.verdict(STARTUP, "time", slow, note="it was read, not run: --run-startup runs it")
         return
-    with step(f"run {STARTUP}"):
-        yield checks.verdict(STARTUP, "time", tuple(_failing_run(path)))
+    with step(f"run {STARTUP} as MWAA's {', '.join(COMPONENTS)} do"):
+        yield checks.verdict(STARTUP, "time", tuple(_failing_runs(path)))
 
 
 def _refused_by_bash(path: Path) -> Iterator[Problem]:
@@ -168,18 +185,26 @@ def _refused_by_bash(path: Path) -> Iterator[Problem]:
             )
 
 
-def _failing_run(path: Path) -> Iterator[Problem]:
-    """The script is really run, on this machine, in an empty folder that is its home."""
+def _failing_runs(path: Path) -> Iterator[Problem]:
+    """Each way to fail once, with the components that fail so."""
+    found: dict[Problem, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="startup-") as folder:
-        shutil.copy(path, folder)
-        command = ["env", "-i", f"HOME={folder}", "PATH=/usr/local/bin:/usr/bin:/bin", "bash", path.name]
-        try:
-            run(command, cwd=Path(folder), timeout=checks.STARTUP_SECONDS)
-        except CommandError as error:
-            yield Problem(
-                f"it ends with code {error.code}: {error.output.strip()[-500:]}", "MWAA logs this and goes on."
-            )
-        except PipelineError as error:
-            yield Problem(
-                error.what, f"MWAA ends it after {checks.STARTUP_SECONDS} s. Do less, or do it in a container."
-            )
+        for component in COMPONENTS:
+            for problem in _failing_run(path, component, Path(folder, "home")):
+                found.setdefault(problem, []).append(component)
+    for problem, components in found.items():
+        yield replace(problem, what=f"as {', '.join(components)} {problem.what}")
+
+
+def _failing_run(path: Path, component: str, home: Path) -> Iterator[Problem]:
+    """The script is really run, on this machine, in an empty folder that is its home."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    shutil.copy(path, home)
+    known = (f"HOME={home}", "PATH=/usr/local/bin:/usr/bin:/bin", f"MWAA_AIRFLOW_COMPONENT={component}")
+    try:
+        run(["env", "-i", *known, "bash", path.name], cwd=home, timeout=checks.STARTUP_SECONDS)
+    except CommandError as error:
+        yield Problem(f"it ends with code {error.code}: {error.output.strip()[-500:]}", "MWAA logs this and goes on.")
+    except PipelineError as error:
+        yield Problem(error.what, f"MWAA ends it after {checks.STARTUP_SECONDS} s. Do less, or do it in a container.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.dagtest.constraints import ESSENTIAL, ON_MWAA, Constraints, named, normal
+from pipeline.dagtest.constraints import ESSENTIAL, ON_MWAA, Constraints, below_dags, named, normal
 from pipeline.dagtest.rules import Problem, Verdict
 
 PLUGINS_LIMIT: Final = (
@@ -56,6 +56,11 @@ def asked(text: str) -> tuple[Requirement, ...]:
     return tuple(found)
 
 
+def comes_from_files_only(text: str) -> bool:
+    """Whether a requirements.txt shuts the package index out: only an environment can tell what it has already."""
+    return any(line.split()[:1] == ["--no-index"] for line in text.splitlines())
+
+
 def wrong_constraints(text: str, airflow: str, python: str, dags: Sequence[str]) -> Iterator[Problem]:
     """What is wrong with the constraints that a requirements.txt names.
 
@@ -78,7 +83,7 @@ def wrong_constraints(text: str, airflow: str, python: str, dags: Sequence[str])
             "Name those of that version, or none: MWAA adds them itself.",
             line,
         )
-    if not given.startswith(("http://", "https://")) and given.removeprefix(ON_MWAA) not in dags:
+    if not given.startswith(("http://", "https://")) and below_dags(given) not in dags:
         yield Problem(
             f"the constraints file {given!r} is not in the DAG folder",
             f"Put it there and name it {ON_MWAA}FILE, which is where MWAA has it.",

@@ -1,9 +1,13 @@
 """What an upgrade of Airflow would break: the verdicts of two versions, compared."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.dagtest.rules import Verdict
+from pipeline.dagtest.rules import Problem, Verdict
+
+# What differs between two versions though the problem is the same: Airflow's version, and where Airflow is.
+_OF_A_VERSION = re.compile(r"\S*/\.airflow/[0-9a-f]{16}/[^\s:'\"]*(?::\d+)?|(?<=Airflow )\d+(?:\.\d+)+|0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,14 @@ def compare(now: Sequence[Verdict], then: Sequence[Verdict]) -> Comparison:
     fails     fails     before, where it says the same; else breaking
     anything  warns     a warning, where `now` does not say the same
     """
-    known = {
-        (verdict.path, verdict.rule, problem.what, problem.task): verdict.fails
-        for verdict in now
-        for problem in verdict.problems
-    }
+    known = {_key(verdict, problem): verdict.fails for verdict in now for problem in verdict.problems}
     breaking: list[Verdict] = []
     warnings: list[Verdict] = []
     before = 0
     for verdict in then:
         new = []
         for problem in verdict.problems:
-            failed = known.get((verdict.path, verdict.rule, problem.what, problem.task))
+            failed = known.get(_key(verdict, problem))
             if failed is None or (verdict.fails and not failed):
                 new.append(problem)
             else:
@@ -49,3 +49,8 @@ def compare(now: Sequence[Verdict], then: Sequence[Verdict]) -> Comparison:
         if new:
             (breaking if verdict.fails else warnings).append(replace(verdict, problems=tuple(new)))
     return Comparison(tuple(breaking), tuple(warnings), before)
+
+
+def _key(verdict: Verdict, problem: Problem) -> tuple[str, ...]:
+    """The same for the same problem in two versions of Airflow."""
+    return verdict.path, verdict.rule, _OF_A_VERSION.sub("…", problem.what), problem.dag, problem.task

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from click.testing import CliRunner
 
 from pipeline.dagtest.commands import dags
@@ -62,6 +63,23 @@ def test_a_failing_test_of_the_teams_fails_the_run(tmp_path: Path) -> None:
     assert isinstance(result.exception, PipelineError)
     assert "the tests in tests/dags" in str(result.exception)
     assert "assert 2 == 3" in result.output
+
+
+def test_tests_find_the_dags_environment_and_nothing_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONLY_HERE", "1")
+    asking = (
+        "import os\ndef test_it():\n    assert (os.environ['STAGE'], 'ONLY_HERE' in os.environ) == ('dev', False)\n"
+    )
+    project = make_project(
+        tmp_path, {"orders.py": "from airflow.sdk import DAG\nDAG('a')\n"}, environment={"STAGE": "dev"}
+    )
+    (project / "tests" / "dags").mkdir(parents=True)
+    (project / "tests" / "dags" / "orders_test.py").write_text(asking)
+    found = run(project).result
+    assert found.exit_code == 0, found.output
+    assert "1 passed" in found.output
 
 
 def test_with_paths_only_those_files_are_tested(tmp_path: Path) -> None:

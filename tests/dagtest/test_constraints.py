@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.dagtest.airflow_environment import LOCKS, versions
-from pipeline.dagtest.constraints import ESSENTIAL, constraints_for, named, normal, pins, without_constraints
+from pipeline.dagtest.constraints import ESSENTIAL, constraints_for, expanded, named, normal, pins, without_constraints
 
 LOCK = "apache-airflow==3.3.1 \\\n    --hash=sha256:00\nflask==3.1.3 \\\nRequests_Mock==1.0 ; python_version > '3'\n"
 ADDRESS = "https://example.invalid/constraints-3.3.1/constraints-3.12.txt"
@@ -44,6 +44,27 @@ def test_a_file_of_the_teams_holds_together_with_the_essential_ones(project: Pat
     assert found.is_whole
     assert found.pins() == {"pandas": "2.2.3", "apache-airflow": "3.3.1", "flask": "3.1.3"}
     assert found.requirements.read_text() == "\npandas\n"
+
+
+def test_included_files_and_mwaas_paths_are_those_of_the_project(project: Path) -> None:
+    dags = project / "dags"
+    (dags / "more.txt").write_text("polars\n-r requirements.txt\n")
+    (dags / "sub").mkdir()
+    (dags / "sub" / "other.txt").write_text("-r ../more.txt\n/usr/local/airflow/plugins/own.whl\n")
+    text = (
+        "--find-links /usr/local/airflow/plugins\n--no-index\n-r sub/other.txt\n"
+        "-r /usr/local/airflow/dags/more.txt\n-r gone.txt\npandas\n"
+    )
+    (dags / "requirements.txt").write_text(text)
+    assert expanded(dags / "requirements.txt", text).splitlines() == [
+        f"--find-links {dags}/plugins",
+        "--no-index",
+        "polars",
+        f"{dags}/plugins/own.whl",
+        "polars",
+        "-r gone.txt",
+        "pandas",
+    ]
 
 
 def test_without_an_answer_the_lock_of_the_image_holds_and_it_is_said_that_this_is_a_part(project: Path) -> None:

@@ -117,6 +117,18 @@ def test_what_mwaa_takes_is_good(tmp_path: Path) -> None:
     assert not failures
 
 
+def test_a_startup_script_runs_as_each_component_that_runs_it_on_mwaa(tmp_path: Path) -> None:
+    script = "set -u\ntouch here\n[ $MWAA_AIRFLOW_COMPONENT != worker ] || { echo no room; exit 3; }\n"
+    project = make_project(tmp_path, {"startup.sh": script})
+    _, failures = check(project, "--run-startup")
+    assert failures["dags/startup.sh", "time"].startswith("dags/startup.sh: as worker it ends with code 3: no room")
+
+
+def test_plugins_find_the_environment_variables_that_dags_find(tmp_path: Path) -> None:
+    plugin = {"plugins/mine.py": "import os\nSTAGE = os.environ['STAGE']\n"}
+    assert not check(make_project(tmp_path, plugin, environment={"STAGE": "dev"}))[1]
+
+
 def test_what_mwaa_would_hide_is_told_with_file_line_and_reason(tmp_path: Path) -> None:
     project = make_project(
         tmp_path,

@@ -253,9 +253,22 @@ def test_work_is_kept_off_the_workers(bases: tuple[str, ...], on_workers: tuple[
         (Overrides({}), "the task runs a container but overrides none, so it has no command"),
         (Overrides("text"), "the task runs a container but overrides none, so it has no command"),
         (Overrides({"containerOverrides": [{"name": {"later": "XComArg"}}]}), ""),
+        (Overrides({"containerOverrides": {"later": "XComArg"}}), ""),
+        (Overrides({"later": "XComArg"}), ""),
         (Overrides(is_known=False), ""),
     ],
-    ids=["no container task", "a task", "unknown", "a base", "none named", "no mapping", "later", "mapped"],
+    ids=[
+        "no container task",
+        "a task",
+        "unknown",
+        "a base",
+        "none named",
+        "no mapping",
+        "name later",
+        "later",
+        "all later",
+        "mapped",
+    ],
 )
 def test_a_container_task_names_a_container_that_runs_as_a_task(overrides: Overrides | None, expected: str) -> None:
     assert says("container-exists", file(task(overrides=overrides))) == ([expected] if expected else [])
@@ -314,6 +327,50 @@ def test_old_names_are_gone_going_or_to_go_by_the_version(
         assert [
             code for problem in verdict.problems for code in ("AIR301", "AIR311", "AIR321") if code in problem.what
         ] == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "mend"),
+    [
+        (
+            "AIR301 `a` is removed. Use `b` instead",
+            "Airflow 3.0.6 does not have it: AIR301 `a` is removed",
+            "Use `b` instead.",
+        ),
+        (
+            "AIR301 `a` is removed",
+            "Airflow 3.0.6 does not have it: AIR301 `a` is removed",
+            "Use what Airflow's upgrade",
+        ),
+    ],
+)
+def test_a_removed_name_is_told_with_what_to_use_instead(text: str, what: str, mend: str) -> None:
+    known = Project("3.0.6", old_names={"a.py": [Remark(text, 1, "a.py")]})
+    (verdict,) = [verdict for verdict in judge([DagFile("a.py")], known) if verdict.rule == "removed-apis"]
+    (problem,) = verdict.problems
+    assert problem.what == what
+    assert problem.mend.startswith(mend)
+
+
+@pytest.mark.parametrize(
+    ("message", "mend"),
+    [
+        ("SyntaxError: invalid syntax", "Correct the syntax at this line"),
+        ("ImportError: cannot import name 'x' from 'airflow'", "Import the name from the module that has it"),
+        ("importing it did not end within 30 s", "Leave slow work to a task"),
+        ("importing it ended its process with code 3", "Take the line out"),
+        ("KeyError: 'x'", "Correct what raises it."),
+    ],
+)
+def test_an_import_error_is_told_with_what_to_do(message: str, mend: str) -> None:
+    (verdict,) = verdicts_of("imports", DagFile("a.py", failure=ImportFailure(message)))
+    assert mend in verdict.problems[0].mend
+
+
+def test_two_dags_of_one_id_in_a_file_are_told_with_the_others_line() -> None:
+    assert says("duplicate-ids", file(twins=(9,))) == [
+        "there is another DAG 'orders' in this file, at line 9: Airflow takes one of them and says nothing"
+    ]
 
 
 def test_what_airflow_warns_of_itself_is_told_once_for_a_line() -> None:

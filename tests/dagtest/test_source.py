@@ -36,7 +36,44 @@ def test_a_dag_is_found_by_its_id_or_function(lines: SourceLines, dag: str, line
     assert lines.of_dag(dag) == line
 
 
+def test_the_call_that_made_it_tells_more_than_a_name(lines: SourceLines) -> None:
+    assert lines.of_task("ingest", (30, 40)) == 30
+    assert lines.of_dag("orders", (2,)) == 2
+    assert lines.of_dag("other", (12,)) == 10  # the function, not the call of it
+    assert lines.of_task("anything", (12,), function=6) == 7
+
+
+MOVING = """import pendulum
+FIXED = {"start_date": datetime(2026, 1, 1)}
+MOVES = {"owner": "me", "start_date": pendulum.now()}
+DAG("a", start_date=datetime(2026, 1, 1))
+DAG("b", start_date=pendulum.today())
+DAG(
+    "c",
+    default_args=MOVES,
+)
+DAG("d", default_args=FIXED)
+@dag(default_args=dict(start_date=days_ago(1)))
+def e(): ...
+@task
+def f(): client.get_cost(start_date=date.today())
+params = {"start_date": now()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dag", "made", "line"),
+    [("a", 4, None), ("b", 5, 5), ("c", 6, 3), ("d", 10, None), ("e", 99, 11), ("f", 99, None)],
+)
+def test_a_moving_start_date_is_that_of_the_dag_whose_call_is_given_it(
+    tmp_path: Path, dag: str, made: int, line: int | None
+) -> None:
+    path = tmp_path / "moving.py"
+    path.write_text(MOVING)
+    assert SourceLines.of(path).moving_start(dag, [(made,)]) == line
+
+
 def test_what_is_no_python_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_bytes(b"with DAG(\xff")
-    assert SourceLines.of(path) == SourceLines({}, {}, {})
+    assert SourceLines.of(path) == SourceLines()

@@ -35,6 +35,22 @@ def test_what_breaks_is_what_fails_then_and_not_now(
     assert (found.breaking, found.warnings, found.before) == (breaking, warnings, before)
 
 
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [
+        ("Airflow 3.0.6 does not have it: x", "Airflow 3.3.1 does not have it: x"),
+        (
+            "E: in '/home/me/.airflow/043f39334f564182/lib/python3.11/site-packages/airflow/dag.py:12'",
+            "E: in '/home/me/.airflow/6ec341bcacd36866/lib/python3.12/site-packages/airflow/sdk/dag.py:345'",
+        ),
+        ("TypeError: <object at 0x7f3e4737f650>", "TypeError: <object at 0x7f3e4737f6a0>"),
+    ],
+)
+def test_the_same_problem_in_another_version_at_another_place_is_the_same(now: str, then: str) -> None:
+    old, new = (Verdict("dags/a.py", "imports", (Problem(what, "m", 1),)) for what in (now, then))
+    assert compare([old], [new]).before == 1
+
+
 FILES = {
     "both.py": "from airflow.decorators import dag\n@dag(schedule=None)\ndef both(): ...\nboth()\n",
     "new.py": "from airflow.sdk import DAG\nd = DAG('new')\n",

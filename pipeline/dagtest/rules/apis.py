@@ -21,7 +21,9 @@ def removed_apis(file: DagFile, project: Project) -> Iterator[Problem]:
     for found in _found(
         project.old_names.get(file.path, ()), {code for code, since in REMOVED.items() if since <= now}
     ):
-        yield Problem(f"Airflow {project.airflow} does not have it: {found.text}", "See ruff's rule.", found.line)
+        what, _, advice = found.text.partition(". ")
+        mend = f"{advice}." if advice else "Use what Airflow's upgrade guide names in its place, or do without it."
+        yield Problem(f"Airflow {project.airflow} does not have it: {what}", mend, found.line)
 
 
 def deprecated_apis(file: DagFile, project: Project) -> Iterator[Problem]:

@@ -15,6 +15,23 @@ MENDS: Final = {
     "processes": "The scheduler parses this file every 30 s. Start processes inside a task, in a container.",
     "files": "A DAG file must leave the DAG folder as it is: every worker has its own copy. Write inside a task.",
 }
+# words of an import error → what to do about it, the first that fits
+ADVICE: Final = {
+    "cannot import name": "Import the name from the module that has it, in these versions of Airflow and its packages.",
+    "SyntaxError": "Correct the syntax at this line, or just before it.",
+    "IndentationError": "Indent the line as those around it.",
+    "TabError": "Indent with spaces only.",
+    "did not end": "Leave slow work to a task; what is at the top of the file runs at every parse.",
+    "had used up": "Give the run more time (dag_tests.budget in cdk.json), or make the slow files faster.",
+    "of memory": "Load the data inside a task, in a container that has the memory.",
+    "ends the process": "Leave the file by an `if`, not by ending the process that parses it.",
+    "ended its process": "Take the line out: it ends the process that parses the file.",
+    "was killed by": "Do what ends the process (a library in C, too much memory) inside a task, in a container.",
+    "ycle detected": "Remove one of the dependencies that lead in a circle.",
+    "Timetable": "Correct the schedule: a cron expression, @daily and the like, a timedelta or a timetable.",
+    "cannot be stored": "Give the DAG and its tasks only what JSON can hold, or what Airflow knows how to store.",
+    "No such file": "Correct the path; on MWAA the DAG folder is /usr/local/airflow/dags.",
+}
 # kind of access → what it is to
 ALONE: Final = {
     "network": "the network",
@@ -38,10 +55,7 @@ def imports(file: DagFile, project: Project) -> Iterator[Problem]:
     """
     failure = file.failure
     if failure:
-        mend = "Airflow would show this as an import error and run none of the file's DAGs."
-        if "No module named" in failure.message:
-            mend = _mend_module(failure.message.partition("'")[2], project)
-        yield Problem(failure.message, mend, failure.line, details=failure.details)
+        yield Problem(failure.message, _mend_import(failure.message, project), failure.line, details=failure.details)
 
 
 def parse_time(file: DagFile, project: Project) -> Iterator[Problem]:
@@ -93,6 +107,13 @@ def modules(file: DagFile, project: Project) -> Iterator[Problem]:
             _mend_module(found.text, project),
             found.line if not where else None,
         )
+
+
+def _mend_import(message: str, project: Project) -> str:
+    if "No module named" in message:
+        return _mend_module(message.partition("'")[2], project)
+    advice = next((advice for words, advice in ADVICE.items() if words in message), "Correct what raises it.")
+    return f"Airflow would show this as an import error and run none of the file's DAGs. {advice}"
 
 
 def _mend_module(name: str, project: Project) -> str:

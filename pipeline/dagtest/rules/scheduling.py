@@ -8,8 +8,21 @@ from pipeline.dagtest.rules.verdicts import Problem, Project
 
 
 def duplicate_ids(file: DagFile, project: Project) -> Iterator[Problem]:
-    """No other file has a DAG of the same id: Airflow would show now one, now the other."""
+    """No other DAG has the same id.
+
+    the other is in    Airflow shows
+    another file       now one, now the other
+    the same file      one of them, and says nothing
+    """
     for dag in file.dags:
+        for line in dag.twins:
+            yield Problem(
+                f"there is another DAG {dag.dag_id!r} in this file{'' if line is None else f', at line {line}'}: "
+                "Airflow takes one of them and says nothing",
+                "Give one of them another dag_id, or remove it.",
+                dag.line,
+                dag.dag_id,
+            )
         others = sorted(set(project.files_of.get(dag.dag_id, ())) - {file.path})
         if others:
             yield Problem(
@@ -26,7 +39,7 @@ def cycles(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG00
         yield Problem(
             f"tasks wait for each other: {' → '.join(cycle.tasks)}",
             "Remove one of these dependencies.",
-            file.failure.line if file.failure else None,
+            cycle.line or (file.failure.line if file.failure else None),
             cycle.dag_id,
         )
 

@@ -47,6 +47,7 @@ def container_exists(file: DagFile, project: Project) -> Iterator[Problem]:
     a base of others              it cannot run as a task
     any other name                it does not exist; those that do are shown
     no container                  its command goes nowhere
+    another task's result         none: which, only a run knows
     what only a run knows         none
     """
     for dag in file.dags:
@@ -108,7 +109,13 @@ KNOWN_PARTS: Final = frozenset(
 
 
 def _container_tasks(tasks: tuple[Task, ...]) -> Iterator[tuple[Task, Overrides]]:
-    return ((task, task.overrides) for task in tasks if task.overrides is not None and task.overrides.is_known)
+    return ((task, task.overrides) for task in tasks if task.overrides is not None and _is_written_out(task.overrides))
+
+
+def _is_written_out(overrides: Overrides) -> bool:
+    """Whether the file says which containers are overridden, and not the result of another task."""
+    entries = overrides.value.get("containerOverrides") if isinstance(overrides.value, Mapping) else None
+    return overrides.is_known and not _is_later(overrides.value) and not _is_later(entries)
 
 
 def _misshapes(overrides: Overrides) -> Iterator[tuple[str, str]]:

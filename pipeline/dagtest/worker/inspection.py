@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 import os
-import re
 import signal
 import sys
 import traceback
@@ -17,12 +16,12 @@ from typing import Any
 
 from pipeline.dagtest.worker import bytecode, modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
+from pipeline.dagtest.worker.findings import cycles, deprecations, described
 from pipeline.dagtest.worker.isolation import Tell
+from pipeline.dagtest.worker.places import Places
 from pipeline.dagtest.worker.plain import LIBRARIES
-from pipeline.dagtest.worker.schedules import schedule
 from pipeline.dagtest.worker.source import SourceLines, forget_trees
-from pipeline.dagtest.worker.tasks import task_facts
-from pipeline.dagtest.worker.templates import failing_templates
+from pipeline.dagtest.worker.tracebacks import calls_from, error_line, message_of
 from pipeline.dagtest.worker.watch import Watch, has_foreign_modules, own_files
 
 try:
@@ -53,11 +52,6 @@ with DAG("airflow_warm_up", schedule="@daily", start_date=datetime(2026, 1, 1), 
     say("{{ ds }} {% if params.x %}{{ params.x | string }}{% endif %}")
 """
 _shared_modules: dict[Path, list[dict[str, Any]]] = {}  # the team's modules → what each of them misses
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_WARNING = re.compile(r"^(.*?):(\d+): (\S+): (.*)", re.DOTALL)
-AIRFLOWS_WARNINGS = re.compile(
-    r"(RemovedInAirflow\d+Warning|AirflowProviderDeprecationWarning|DeprecatedImportWarning)$"
-)
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
 def _missing(path: Path) -> list[dict[str, Any]]:
     if path not in _shared_modules:
         return modules.missing(path)
-    return _shared_modules[path]
+    return [found for found in _shared_modules[path] if not modules.exists(found["name"])]  # sys.path may be longer now
 
 
 def _import_if_silent(name: str, attribute: str) -> None:
@@ -135,7 +129,7 @@ def _warm_up(folder: Folder) -> None:
     sample.write_text(WARM_UP, encoding="utf-8")
     bag = DagBag(str(sample), load_op_links=False, **_bundle(folder.scratch))
     for dag in bag.dags.values():
-        _dag(dag, _stored(dag), SourceLines.of(sample))
+        described(dag, _stored(dag), SourceLines.of(sample), Places())
     sample.unlink()
     for name in [name for name in sys.modules if name.startswith("unusual_prefix_")]:
         del sys.modules[name]
@@ -172,6 +166,8 @@ class Inspector:
         self._accesses = Accesses(self._watch)
         self._accesses.install()
         self._watch.install()
+        self._places = Places()
+        self._places.install()
         warnings.simplefilter("default")
 
     def inspect(self, path: Path) -> dict[str, Any]:
@@ -179,13 +175,14 @@ class Inspector:
 
         Returns:
             `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
-            `dags`: see `_dag`; `cycles`: of DAGs that Airflow refused for one; `warned`: a warning was shown;
+            `dags`: see `described`; `cycles`: of DAGs that Airflow refused for one; `warned`: a warning was shown;
             `deprecations`: those of Airflow's; `missing`: modules; `own`: the team's modules it imported; `read`,
             `listed`, `absent`: what its result depends on; `foreign`: it may depend on more that we cannot see.
         """
-        folder, watch = self._folder, self._watch
-        before, places = len(sys.modules), list(sys.path)
+        folder, watch, places = self._folder, self._watch, self._places
+        before, paths = len(sys.modules), list(sys.path)
         watch.turn_to(str(path), folder.denied(path))
+        places.turn_to(str(path))
         try:
             bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
             errors = [*bag.import_errors.values()]
@@ -199,16 +196,16 @@ class Inspector:
             except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
                 errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
         own = own_files(folder.dags, before)
-        foreign = sys.path != places or has_foreign_modules(before, LIBRARIES)
+        foreign = sys.path != paths or has_foreign_modules(before, LIBRARIES)
         with watch.paused():
             source = SourceLines.of(path)
             return {
-                "error": _error(errors[0], path) if errors else None,
+                "error": _error(errors[0], path, _refused(places, dags, stored), places) if errors else None,
                 "denied": watch.denied and bool(errors) and "AccessWhileParsing" in errors[0],
-                "dags": [_dag(dag, stored.get(dag_id), source) for dag_id, dag in dags.items()],
-                "cycles": _cycles(path) if errors and "ycle" in errors[0] else [],
+                "dags": [described(dag, stored.get(dag_id), source, places) for dag_id, dag in dags.items()],
+                "cycles": cycles(places.taken, places.of_dag) if errors and "ycle" in errors[0] else [],
                 "warned": bool(bag and any(bag.captured_warnings.values())),
-                "deprecations": list(_deprecations(bag, [str(path), *own])) if bag else [],
+                "deprecations": list(deprecations(bag, [str(path), *own])) if bag else [],
                 "missing": [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))],
                 "own": own,
                 "read": sorted(watch.read),
@@ -249,69 +246,16 @@ class _Stored:
     timetable: Any
 
 
-def _error(text: str, path: Path) -> dict[str, Any]:
-    lines = [int(line) for file, line in _FRAME.findall(text) if Path(file) == path]
-    message = next((line for line in reversed(text.strip().splitlines()) if line and not line.startswith(" ")), text)
-    return {"message": message.strip(), "line": lines[-1] if lines else None, "traceback": _from(path, text)}
+def _refused(places: Places, dags: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:
+    """The DAG that Airflow refused, or could not store: which, its error does not always say. None if it was none."""
+    refused = [dag for dag in places.taken if dag.dag_id not in dags]  # Airflow keeps the last one's error
+    return refused[-1] if refused else next((dag for dag_id, dag in dags.items() if dag_id not in stored), None)
 
 
-def _from(path: Path, text: str) -> str:
-    """A traceback from its first call in the file on: how Airflow got there helps nobody."""
-    lines = text.splitlines(keepends=True)
-    first = next((n for n, line in enumerate(lines) if f'File "{path}"' in line), 0)
-    return "".join(lines[first:])
-
-
-def _dag(dag: Any, stored: Any, source: SourceLines) -> dict[str, Any]:
-    return {
-        "dag_id": dag.dag_id,
-        "line": source.of_dag(dag.dag_id),
-        "tags": sorted(map(str, dag.tags or ())),
-        "schedule": schedule(dag, stored) if stored is not None else None,
-        "moving_start": source.moving_start(),
-        "tasks": [task_facts(task, source) for task in dag.tasks],
-        "templates": [
-            {"task_id": task_id, "line": source.of_task(task_id), "field": field, "message": message}
-            for task_id, field, message in failing_templates(dag)
-        ],
-    }
-
-
-def _cycles(path: Path) -> list[dict[str, Any]]:
-    """The members of each cycle, in order. A DAG with one is in no bag, but still in the file's module."""
-    found = []
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) != str(path):
-            continue
-        dags = [dag for dag in vars(module).values() if hasattr(dag, "task_dict") and hasattr(dag, "dag_id")]
-        found += [{"dag_id": dag.dag_id, "tasks": members} for dag in dags if (members := _cycle(dag))]
-    return found
-
-
-def _cycle(dag: Any) -> list[str]:
-    done: set[str] = set()
-    for start in dag.task_dict:
-        way: list[str] = []
-        stack = [(start, False)]
-        while stack:
-            task, leaving = stack.pop()
-            if leaving:
-                way.pop()
-                done.add(task)
-            elif task in way:
-                return [*way[way.index(task) :], task]
-            elif task not in done:
-                way.append(task)
-                stack.append((task, True))
-                stack.extend((following, False) for following in dag.task_dict[task].downstream_task_ids)
-    return []
-
-
-def _deprecations(bag: Any, own: Sequence[str]) -> Iterable[dict[str, Any]]:
-    for text in dict.fromkeys(text for texts in bag.captured_warnings.values() for text in texts):
-        found = _WARNING.match(text)
-        if found is None:
-            continue
-        path, line, category, message = found.groups()
-        if path in own and (AIRFLOWS_WARNINGS.search(category) or "airflow" in message.lower()):
-            yield {"path": path, "line": int(line), "message": message.strip(), "category": category.rpartition(".")[2]}
+def _error(text: str, path: Path, refused: Any, places: Places) -> dict[str, Any]:
+    """An error, at its line in the file; where it has none there, at the line of the DAG that was refused."""
+    message, line = message_of(text), error_line(text, path)
+    if line is None and refused is not None:
+        line = next(iter(places.of_dag(refused)), None)
+        message = message if refused.dag_id in message else f"{message} (the DAG {refused.dag_id})"
+    return {"message": message, "line": line, "traceback": calls_from(path, text)}

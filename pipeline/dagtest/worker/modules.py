@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,21 @@ from pipeline.dagtest.worker.source import nodes, parsed
 ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|PythonVirtualenv|ExternalPython")
 
 
+GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+Demand = tuple[str, int, tuple[str, ...]]  # a module, the line, and the names that are imported from it
+
+
 def missing(path: Path) -> list[dict[str, Any]]:
     """Name, line and file of each import that would fail where the file runs."""
-    return [{"name": name, "line": line, "path": str(path)} for name, line in demanded(path) if not _exists(name)]
+    found = ((name, line) for module, line, names in demanded(path) for name in _not_found(module, names))
+    return [{"name": name, "line": line, "path": str(path)} for name, line in dict.fromkeys(found)]
 
 
 @by_text
-def demanded(path: Path) -> tuple[tuple[str, int], ...]:
-    """The modules that a file imports anywhere, unless it does without them, and the lines."""
+def demanded(path: Path) -> tuple[Demand, ...]:
+    """The modules that a file imports anywhere, unless it does without them."""
     tree = parsed(path)
-    return () if tree is None else tuple(dict.fromkeys(_imports(tree, _runs_elsewhere(path))))
+    return () if tree is None else tuple(dict.fromkeys(_imports(tree, nodes(path))))
 
 
 Names = set[tuple[str, str]]  # module, and an attribute of it or ""
@@ -75,40 +81,70 @@ def imported(path: Path) -> Names:
     return found
 
 
-def _runs_elsewhere(path: Path) -> frozenset[str]:
+def _runs_elsewhere(of_file: Sequence[ast.AST]) -> frozenset[str]:
     """Functions that an operator with a Python of its own calls."""
     names = set()
-    for node in nodes(path):
+    for node in of_file:
         if isinstance(node, ast.Call) and ELSEWHERE.search(_last(node.func)):
             names |= {_last(keyword.value) for keyword in node.keywords if keyword.arg == "python_callable"}
     return frozenset(names)
 
 
-def _imports(node: ast.AST, elsewhere: frozenset[str]) -> Iterator[tuple[str, int]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            yield from ((alias.name, child.lineno) for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            if child.module and not child.level:
-                yield child.module, child.lineno
-        elif isinstance(child, ast.If) and _last(child.test) == "TYPE_CHECKING":
-            continue
-        elif isinstance(child, ast.Try):  # what may be missing on purpose; the rest of it is looked at
-            guarded = any(_catches_import_errors(handler) for handler in child.handlers)
-            parts = [*child.handlers, *child.orelse, *child.finalbody] if guarded else [child]
-            for part in parts:
-                yield from _imports(part, elsewhere)
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and (
-            child.name in elsewhere or any(ELSEWHERE.search(_decorator(item)) for item in child.decorator_list)
-        ):
-            continue
+def _says_whether_found(of_file: Sequence[ast.AST]) -> frozenset[str]:
+    """Names that say whether a module was found, as `HAS_X = find_spec("x") is not None`."""
+    assigned = (node for node in of_file if isinstance(node, ast.Assign) and _asks_for_module(node.value, frozenset()))
+    return frozenset(_last(target) for node in assigned for target in node.targets)
+
+
+def _imports(tree: ast.Module, of_file: Sequence[ast.AST]) -> Iterator[Demand]:
+    """In the file's order. A chain of a thousand tasks is as deep: no function that calls itself comes to its end."""
+    elsewhere, told = _runs_elsewhere(of_file), _says_whether_found(of_file)
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.module and not node.level:
+                yield node.module, node.lineno, tuple(alias.name for alias in node.names)
         else:
-            yield from _imports(child, elsewhere)
+            waiting += reversed(_parts(node, elsewhere, told))
+
+
+def _parts(node: ast.AST, elsewhere: frozenset[str], told: frozenset[str]) -> Sequence[ast.AST]:
+    """What of a statement runs where the file runs, and fails if a module is missing."""
+    if isinstance(node, ast.If) and (_last(node.test) == "TYPE_CHECKING" or _asks_for_module(node.test, told)):
+        return ()
+    if isinstance(node, ast.Try) and any(map(_catches_import_errors, node.handlers)):
+        return [*node.handlers, *node.orelse, *node.finalbody]
+    if isinstance(node, ast.With) and any(_suppresses_import_errors(item.context_expr) for item in node.items):
+        return ()
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
+        node.name in elsewhere or any(ELSEWHERE.search(_decorator(item)) for item in node.decorator_list)
+    ):
+        return ()
+    return list(ast.iter_child_nodes(node))
+
+
+def _asks_for_module(test: ast.expr, told: frozenset[str]) -> bool:
+    return any(
+        (isinstance(node, ast.Call) and _last(node.func) == "find_spec")
+        or (isinstance(node, ast.Name | ast.Attribute) and _last(node) in told)
+        for node in ast.walk(test)
+    )
 
 
 def _catches_import_errors(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(kind is None or _last(kind) in {"ImportError", "ModuleNotFoundError", "Exception"} for kind in caught)
+    return any(kind is None or _last(kind) in GUARDS for kind in caught)
+
+
+def _suppresses_import_errors(context: ast.expr) -> bool:
+    return (
+        isinstance(context, ast.Call)
+        and _last(context.func) == "suppress"
+        and any(_last(kind) in GUARDS for kind in context.args)
+    )
 
 
 def _decorator(node: ast.expr) -> str:
@@ -119,17 +155,52 @@ def _last(node: ast.expr | None) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _exists(name: str) -> bool:
-    """Whether a module can be found. Only Airflow's own packages are imported to look into them."""
-    is_airflows = name.startswith("airflow.")
-    wanted = name if is_airflows else name.partition(".")[0]
-    if wanted in sys.modules:
+def _not_found(module: str, names: Sequence[str]) -> Iterator[str]:
+    """What of an import is not there: the module, or members of a package that is nothing but a folder."""
+    if not exists(module):
+        yield module
+    elif names and _is_only_a_folder(module):
+        yield from (f"{module}.{name}" for name in names if name != "*" and not exists(f"{module}.{name}"))
+
+
+def exists(name: str) -> bool:
+    """Whether a module can be found.
+
+    a name                            is looked for
+    of Airflow's                      to its end: its packages are imported for that
+    in packages that are only folders to the first that is more: `google.cloud.storage`
+    any other                         by its first part: looking further would run its package
+    """
+    if name.startswith("airflow."):
+        return _airflow_has(name)
+    parts = name.split(".")
+    for number in range(1, len(parts) + 1):
+        package = ".".join(parts[:number])
+        if package not in sys.modules and _spec(package) is None:
+            return False
+        if not _is_only_a_folder(package):
+            return True
+    return True
+
+
+def _airflow_has(name: str) -> bool:
+    if name in sys.modules or _spec(name) is not None:
         return True
-    with suppress(ImportError, ValueError, AttributeError):
-        if importlib.util.find_spec(wanted) is not None:
-            return True
-    if is_airflows:  # a module that moved is still answered under its old name, by its package and without a file
-        with suppress(Exception):
-            importlib.import_module(wanted)
-            return True
+    with suppress(
+        Exception
+    ):  # a module that moved is still answered under its old name, by its package, without a file
+        importlib.import_module(name)
+        return True
     return False
+
+
+def _is_only_a_folder(package: str) -> bool:
+    """Whether a package has no code of its own, and so nothing but what is in its folders."""
+    spec = _spec(package)
+    return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    with suppress(ImportError, ValueError, AttributeError):
+        return importlib.util.find_spec(name)
+    return None

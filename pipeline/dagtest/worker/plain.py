@@ -87,7 +87,11 @@ def is_plain(path: Path, folders: tuple[Path, ...]) -> bool:
 @by_text
 def by_itself(file: Path, folders: tuple[Path, ...]) -> tuple[bool, tuple[Path, ...]]:
     """Whether a file's own text is plain, and the team's modules that it imports."""
-    return _changes_nothing(file, folders), _imported(nodes(file), folders)
+    try:
+        plain = _changes_nothing(file, folders)
+    except RecursionError:  # a chain of a thousand tasks is as deep
+        plain = False
+    return plain, _imported(nodes(file), folders)
 
 
 def _imported(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:

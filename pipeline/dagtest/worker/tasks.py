@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from pipeline.dagtest.worker.source import SourceLines
-
 CONTAINER_OPERATOR = "EcsRunTaskOperator"
 NOT_TOLD = frozenset({"object", "ABC", "Generic", "LoggingMixin", "DAGNode", "Templater", "FormattingMixin"})
 
 
-def task_facts(task: Any, source: SourceLines) -> dict[str, Any]:
+def task_facts(task: Any, line: int | None) -> dict[str, Any]:
     """A task as plain JSON. `overrides` is None unless it runs a container, and "later" where only a run knows them."""
     operator = getattr(task, "operator_class", type(task))
     bases = [base.__name__ for base in operator.__mro__] if isinstance(operator, type) else [str(operator)]
     return {
         "task_id": task.task_id,
-        "line": source.of_task(task.task_id),
+        "line": line,
         "operator": bases[0],
         "bases": [name for name in bases if name not in NOT_TOLD],
         "owner": str(_given(task, "owner") or ""),
@@ -22,6 +20,12 @@ def task_facts(task: Any, source: SourceLines) -> dict[str, Any]:
         "downstream": sorted(task.downstream_task_ids),
         "overrides": _overrides(task) if CONTAINER_OPERATOR in bases else None,
     }
+
+
+def function_line(task: Any, file: str) -> int:
+    """The first line, decorators included, of the function in a file that a task calls; 0 for any other task."""
+    code = getattr(_given(task, "python_callable"), "__code__", None)
+    return code.co_firstlineno if code is not None and code.co_filename == file else 0
 
 
 def _given(task: Any, name: str) -> Any:

@@ -1,72 +1,21 @@
 """Render a DAG's templates with a sample data interval: a misspelt name shows now, not at night."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import pendulum
+from jinja2 import TemplateSyntaxError, UndefinedError
 
+from pipeline.dagtest.worker.anything import Anything, UsedTooOften
+from pipeline.dagtest.worker.template_context import context_of_dag, context_of_task
 from pipeline.dagtest.worker.watch import AccessWhileParsing
 
-SAMPLE = pendulum.datetime(2026, 1, 2)
-TRIGGERED_BY_ASSETS = ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
 _compiled: dict[tuple[type, str], Any] = {}  # jinja's environment and a text → its code
-
-
-class Anything:
-    """Stands for what is known in a run only (the task instance, variables, connections): every use of it works."""
-
-    unsafe_callable = alters_data = False  # what a sandbox asks before it calls something
-
-    def __getattr__(self, name: str) -> "Anything":
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __getitem__(self, key: object) -> "Anything":
-        return self
-
-    def __call__(self, *_: object, **__: object) -> "Anything":
-        """Itself."""
-        return self
-
-    def __iter__(self) -> Iterator["Anything"]:
-        return iter(())
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    def __lt__(self, other: object) -> bool:
-        return False
-
-    __gt__ = __le__ = __ge__ = __lt__
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __int__(self) -> int:
-        return 1
-
-    def __index__(self) -> int:
-        return 1
-
-    def __float__(self) -> float:
-        return 1.0
-
-    def __len__(self) -> int:
-        return 0
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __add__(self, other: object) -> "Anything":
-        return self
-
-    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __mod__ = __add__
-
-    def __str__(self) -> str:
-        return "anything"
+_UNDECLARED = re.compile(
+    r"'(\w+)' is undefined"
+)  # jinja's words for a name that nobody has set; others are its members
 
 
 class _AnyParams(dict[str, Any]):
@@ -87,10 +36,27 @@ def failing_templates(dag: Any) -> Iterator[tuple[str, str, str]]:
                 continue
             try:
                 run.render(task, text, is_file=is_file)
-            except AccessWhileParsing:
+            except (AccessWhileParsing, UsedTooOften):
                 continue  # a macro that asks for something: it may, when a task runs
             except Exception as error:  # noqa: BLE001 - jinja, a filter, a macro of the team's: all mean "does not render"
-                yield task.task_id, field, f"{text!r}: {type(error).__name__}: {error}"
+                if _is_sure(error, text):
+                    yield task.task_id, field, f"{text!r}: {type(error).__name__}: {error}"
+
+
+def _is_sure(error: Exception, text: str) -> bool:
+    """Whether a template would fail in a run as well.
+
+    error                                               is sure
+    the text is no template, or has an unknown filter   yes
+    any, before anything of a run was used              yes
+    a name that nobody sets                             yes
+    a name that the template sets in some case          no: a run's own values may make it that case
+    any other                                           no: the run's own value may be good
+    """
+    if isinstance(error, TemplateSyntaxError) or not (Anything.uses or Anything.__name__ in str(error)):
+        return True
+    undeclared = _UNDECLARED.fullmatch(str(error)) if isinstance(error, UndefinedError) else None
+    return undeclared is not None and re.search(rf"\bset\s+{undeclared[1]}\b", text) is None
 
 
 class _SampleRun:
@@ -105,10 +71,11 @@ class _SampleRun:
         self._good: set[tuple[str, str]] = set()  # texts that render, and with which parameters
 
     def render(self, task: Any, text: str, *, is_file: bool) -> None:
-        """Raises whatever the template raises."""
+        """Raises whatever the template raises; from here on, uses of what only a run knows are counted anew."""
+        Anything.uses = 0
         if task is not self._task:
             params = _params_of_run(self._dag, task)
-            self._context = {**self._common, "task": task, "params": params}
+            self._context = {**self._common, **context_of_task(task), "params": params}
             self._task, self._params = task, _as_text(params)
         if (text, self._params) in self._good:
             return
@@ -129,7 +96,7 @@ class _SampleRun:
 
     @cached_property
     def _common(self) -> dict[str, Any]:
-        return _context(self._dag)
+        return context_of_dag(self._dag)
 
 
 def _template(dag: Any, environment: Any, text: str) -> Any:
@@ -157,46 +124,6 @@ def _strings(value: Any) -> Sequence[str]:
     if isinstance(value, list | tuple | set):
         return [text for item in value for text in _strings(item)]
     return ()
-
-
-def _context(dag: Any) -> dict[str, Any]:
-    """What templates may use ("Templates reference" of Airflow). A run that assets trigger has no data interval."""
-    later = Anything()
-    context: dict[str, Any] = {
-        **dict.fromkeys(("ti", "task_instance", "var", "conn", "dag_run", "triggering_asset_events"), later),
-        **dict.fromkeys(("triggering_dataset_events", "inlet_events", "outlet_events"), later),
-        **dict.fromkeys(("task_state_store", "asset_state_store", "partition_key", "partition_date"), later),
-        "macros": _macros(),
-        **dict.fromkeys(("prev_data_interval_start_success", "prev_data_interval_end_success"), later),
-        **dict.fromkeys(("prev_start_date_success", "prev_end_date_success", "map_index_template"), later),
-        "dag": dag,
-        "run_id": "scheduled__2026-01-02T00:00:00+00:00",
-        "inlets": [],
-        "outlets": [],
-        "test_mode": False,
-        "expanded_ti_count": None,
-        "task_instance_key_str": "sample",
-    }
-    if type(dag.timetable).__name__ not in TRIGGERED_BY_ASSETS:
-        context |= {
-            "data_interval_start": SAMPLE,
-            "data_interval_end": SAMPLE.add(days=1),
-            "logical_date": SAMPLE,
-            "ds": "2026-01-02",
-            "ds_nodash": "20260102",
-            "ts": "2026-01-02T00:00:00+00:00",
-            "ts_nodash": "20260102T000000",
-            "ts_nodash_with_tz": "20260102T000000+0000",
-        }
-    return context | dict(getattr(dag, "user_defined_macros", None) or {})
-
-
-def _macros() -> Any:
-    try:
-        from airflow.sdk.execution_time import macros  # noqa: PLC0415 - only a file with templates needs it
-    except ImportError:  # before Airflow 3
-        from airflow import macros  # noqa: PLC0415 - as above
-    return macros
 
 
 def _params_of_run(dag: Any, task: Any) -> dict[str, Any]:

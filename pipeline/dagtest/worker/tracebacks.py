@@ -1,0 +1,38 @@
+"""What an error's traceback, as text, says to people."""
+
+import re
+from pathlib import Path
+
+_FRAME = re.compile(r'\s*File "([^"]+)", line (\d+)')
+# Of a group of errors: its members, and the margin of the group itself.
+_OF_GROUP = re.compile(r"^ {2}(?: {2,}[|+].*|\+-\+-.*|\| ?)", re.MULTILINE)
+
+
+def message_of(text: str) -> str:
+    """The first line of the error itself.
+
+    It is the first after the last call, whose own lines are all indented.
+
+    error                            its lines
+    most                             one
+    of pydantic, of a careful author more: what follows explains
+    a group                          one, before its members
+    without a traceback              as it is
+    """
+    lines = _OF_GROUP.sub("", text.strip("\n")).splitlines()
+    last = next((number for number in reversed(range(len(lines))) if _FRAME.match(lines[number])), -1)
+    found = (line for line in lines[last + 1 :] if line.strip() and not line.startswith(" "))
+    return next(found, lines[-1] if lines else text).strip()
+
+
+def error_line(text: str, path: Path) -> int | None:
+    """The innermost line of a file in a traceback."""
+    lines = [int(line) for file, line in _FRAME.findall(text) if Path(file) == path]
+    return lines[-1] if lines else None
+
+
+def calls_from(path: Path, text: str) -> str:
+    """A traceback from its first call in the file on: how Airflow got there helps nobody."""
+    lines = text.splitlines(keepends=True)
+    first = next((n for n, line in enumerate(lines) if f'File "{path}"' in line), 0)
+    return "".join(lines[first:])

@@ -1,0 +1,88 @@
+"""Which imports would fail where a file runs."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.dagtest.worker.modules import missing
+from pipeline.dagtest.worker.source import SourceLines, parsed
+from tests.dagtest.projects import make_project, run
+
+
+def names(path: Path, text: str) -> list[str]:
+    path.write_text(text)
+    return [found["name"] for found in missing(path)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import json, nothing_1", ["nothing_1"]),
+        ("def task():\n    import nothing_2", ["nothing_2"]),
+        ("try:\n    import nothing_3\nexcept ImportError:\n    import nothing_4", ["nothing_4"]),
+        ("from contextlib import suppress\nwith suppress(ImportError):\n    import nothing_5", []),
+        ("with contextlib.suppress(OSError):\n    import nothing_6", ["nothing_6"]),
+        ("if find_spec('nothing_7'):\n    import nothing_7", []),
+        ("if importlib.util.find_spec('x') is None:\n    pass\nelse:\n    import nothing_8", []),
+        ("HAS = find_spec('nothing_9') is not None\nif HAS:\n    import nothing_9", []),
+        ("if TYPE_CHECKING:\n    import nothing_10", []),
+        ("if sys.platform:\n    import nothing_11", ["nothing_11"]),
+    ],
+)
+def test_an_import_that_a_file_does_without_is_not_missed(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert names(tmp_path / "dag.py", text) == expected
+
+
+def test_a_package_that_is_only_a_folder_says_nothing_of_what_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "space" / "cloud" / "storage").mkdir(parents=True)
+    (tmp_path / "space" / "cloud" / "storage" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = (
+        "from space.cloud import bigquery\nfrom space.cloud import storage\nimport space.cloud.storage.blob\n"
+        "from space.other import x\nfrom space import *\n"
+    )
+    assert names(tmp_path / "dag.py", text) == ["space.cloud.bigquery", "space.other"]
+    sys.modules.pop("space.cloud", None)
+    sys.modules.pop("space", None)
+
+
+def test_a_chain_of_a_thousand_tasks_is_read_to_its_end(tmp_path: Path) -> None:
+    assert names(tmp_path / "dag.py", f"import nothing_12\n{' >> '.join(['E()'] * 1_200)}\n") == ["nothing_12"]
+
+
+def test_a_text_that_is_too_deep_for_pythons_parser_is_taken_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "dag.py"
+    path.write_text(f"x = {'+'.join(['1'] * 100_000)}\n")
+    assert parsed(path) is None
+    assert missing(path) == []
+    assert SourceLines.of(path) == SourceLines()
+
+
+HEAD = "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.empty import EmptyOperator\n"
+
+
+def test_in_airflow_modules_are_found_where_the_file_finds_them_and_no_text_is_too_deep(tmp_path: Path) -> None:
+    chain = " >> ".join(f"EmptyOperator(task_id='t{number}')" for number in range(1_200))
+    sums = "+".join(["1"] * 100_000)
+    project = make_project(
+        tmp_path,
+        {
+            "inserts.py": f"{HEAD}import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\n"
+            "import helper\nDAG('inserts')\n",
+            # What many files import is looked into before any file is imported.
+            "also.py": f"{HEAD}import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\n"
+            "import lib.helper\nDAG('also')\n",
+            "lib/helper.py": "import extra\n",
+            "lib/extra.py": "x = 1\n",
+            "chain.py": f"{HEAD}with DAG('chain'):\n    {chain}\n",
+            "sums.py": f"{HEAD}DAG('sums')\ntext = {sums!r}\nx = {sums}\n",
+            "opens.py": f"{HEAD}open(__file__)\nDAG('opens')\n",
+        },
+    )
+    (project / "dags" / ".airflowignore").write_text("fargate.py\nplugins/\nlib/\n")
+    found = run(project)
+    assert set(found.said()) == {("sums.py", "imports")}  # as Python itself says of it
+    assert ("opens.py", "deprecated-apis") not in found.said("skipped")

@@ -1,0 +1,44 @@
+"""What an error says first, and where: tracebacks as Python writes them."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from pipeline.dagtest.worker.tracebacks import calls_from, error_line, message_of
+
+
+def text_of(code: str) -> str:
+    try:
+        exec(compile(code, "/dags/a.py", "exec"), {})  # noqa: S102 - it raises what the test is about
+    except BaseException:  # noqa: BLE001 - SystemExit, too
+        return traceback.format_exc()
+    raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "line"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero", 1),
+        ("raise ValueError('first\\nsecond\\n  third')", "ValueError: first", 1),
+        ("\nraise ValueError('1 error for X\\nsize\\n  Input should be less')", "ValueError: 1 error for X", 2),
+        (
+            "x = 1\nraise ExceptionGroup('two', [ValueError('a'), OSError('b')])",
+            "ExceptionGroup: two (2 sub-exceptions)",
+            2,
+        ),
+        ("try:\n    1 / 0\nexcept ArithmeticError as e:\n    raise KeyError('k') from e", "KeyError: 'k'", 4),
+        ("e = ValueError('a')\ne.add_note('a note')\nraise e", "ValueError: a", 3),
+        ("raise SystemExit(3)", "SystemExit: 3", 1),
+    ],
+)
+def test_the_message_is_the_first_line_after_the_last_call(code: str, message: str, line: int) -> None:
+    text = text_of(code)
+    assert message_of(text) == message
+    assert error_line(text, Path("/dags/a.py")) == line
+    assert 'File "/dags/a.py"' in calls_from(Path("/dags/a.py"), text).splitlines()[0]
+
+
+def test_an_error_without_a_traceback_is_its_own_message() -> None:
+    assert message_of("AirflowTimetableInvalid: no such day\nmore") == "AirflowTimetableInvalid: no such day"
+    assert error_line("AirflowTimetableInvalid: no such day", Path("/dags/a.py")) is None
