@@ -162,6 +162,7 @@ class DagFile:
         cycles: Of DAGs that Airflow refused for one.
         missing: Modules that it or a module of the team's imports and that are not there.
         deprecations: Warnings of Airflow's while it was imported.
+        own: The team's modules that it imported.
         is_kept: The result is of an earlier run.
     """
 
@@ -174,6 +175,7 @@ class DagFile:
     cycles: tuple[Cycle, ...] = ()
     missing: tuple[Remark, ...] = ()
     deprecations: tuple[Remark, ...] = ()
+    own: tuple[str, ...] = ()
     is_kept: bool = False
 
 
@@ -210,6 +212,7 @@ def dag_file(document: Mapping[str, Any], shown: Shown, limit: float, memory: in
         tuple(
             Remark(found["message"], found["line"], shown(found["path"])) for found in result.get("deprecations", ())
         ),
+        tuple(map(shown, result.get("own", ()))),
         is_kept,
     )
 

@@ -352,6 +352,16 @@ def test_a_removed_name_is_told_with_what_to_use_instead(text: str, what: str, m
     assert problem.mend.startswith(mend)
 
 
+def test_a_name_that_a_module_of_the_teams_uses_breaks_every_dag_that_imports_it() -> None:
+    names = {"dags/helping.py": [Remark("AIR301 `days_ago` is removed in Airflow 3.0", 4, "dags/helping.py")]}
+    files = [DagFile("dags/a.py", own=("dags/helping.py",)), DagFile("dags/b.py")]
+    found = [verdict for verdict in judge(files, Project("3.3.1", old_names=names)) if verdict.rule == "removed-apis"]
+    assert [[(problem.what, problem.line) for problem in verdict.problems] for verdict in found] == [
+        [("Airflow 3.3.1 does not have it: AIR301 `days_ago` is removed in Airflow 3.0 (in dags/helping.py:4)", None)],
+        [],
+    ]
+
+
 @pytest.mark.parametrize(
     ("message", "mend"),
     [

@@ -1,6 +1,6 @@
 """Rules about Airflow's names that are gone, going, or to go in the next version."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from pipeline.dagtest.facts import DagFile, Remark
@@ -18,39 +18,28 @@ CODES: Final = (*REMOVED, *DEPRECATED)
 def removed_apis(file: DagFile, project: Project) -> Iterator[Problem]:
     """Nothing is used that the configured version no longer has."""
     now = _version(project.airflow)
-    for found in _found(
-        project.old_names.get(file.path, ()), {code for code, since in REMOVED.items() if since <= now}
-    ):
+    for found in _found(file, project, {code for code, since in REMOVED.items() if since <= now}):
         what, _, advice = found.text.partition(". ")
         mend = f"{advice}." if advice else "Use what Airflow's upgrade guide names in its place, or do without it."
-        yield Problem(f"Airflow {project.airflow} does not have it: {what}", mend, found.line)
+        yield _problem(file, found, f"Airflow {project.airflow} does not have it: {what}", mend)
 
 
 def deprecated_apis(file: DagFile, project: Project) -> Iterator[Problem]:
     """Nothing is used that the configured version warns of, when it is imported or by what ruff knows of it."""
     now = _version(project.airflow)
-    lines = set()
-    for warning in file.deprecations:
-        lines.add(warning.line if warning.path == file.path else None)
-        where = "" if warning.path == file.path else f" (in {warning.path}:{warning.line})"
-        yield Problem(
-            f"{warning.text}{where}",
-            "It works still; a later version will not have it.",
-            warning.line if not where else None,
-        )
-    codes = {code for code, since in DEPRECATED.items() if since <= now}
-    for found in _found(project.old_names.get(file.path, ()), codes):
-        if found.line not in lines:
-            yield Problem(found.text, "It works still; a later version will not have it.", found.line)
+    warned = {(warning.path, warning.line) for warning in file.deprecations}
+    known = _found(file, project, {code for code, since in DEPRECATED.items() if since <= now})
+    for found in (*file.deprecations, *(each for each in known if (each.path, each.line) not in warned)):
+        yield _problem(file, found, found.text, "It works still; a later version will not have it.")
 
 
 def next_airflow(file: DagFile, project: Project) -> Iterator[Problem]:
     """Nothing is used that a version after the configured one takes away or warns of."""
     now = _version(project.airflow)
     later = {code: since for code, since in (REMOVED | DEPRECATED).items() if since > now}
-    for found in _found(project.old_names.get(file.path, ()), set(later)):
+    for found in _found(file, project, set(later)):
         since = ".".join(map(str, later[found.text.partition(" ")[0]]))
-        yield Problem(f"from Airflow {since} on: {found.text}", "Change it before the upgrade.", found.line)
+        yield _problem(file, found, f"from Airflow {since} on: {found.text}", "Change it before the upgrade.")
 
 
 def _version(text: str) -> Version:
@@ -58,5 +47,13 @@ def _version(text: str) -> Version:
     return major, minor
 
 
-def _found(remarks: Sequence[Remark], codes: set[str]) -> Iterator[Remark]:
-    return (remark for remark in remarks if remark.text.partition(" ")[0] in codes)
+def _found(file: DagFile, project: Project, codes: set[str]) -> Iterator[Remark]:
+    """What ruff says of the file and of the team's modules that it imports."""
+    for path in (file.path, *file.own):
+        yield from (found for found in project.old_names.get(path, ()) if found.text.partition(" ")[0] in codes)
+
+
+def _problem(file: DagFile, found: Remark, what: str, mend: str) -> Problem:
+    if found.path == file.path:
+        return Problem(what, mend, found.line)
+    return Problem(f"{what} (in {found.path}:{found.line})", mend)
