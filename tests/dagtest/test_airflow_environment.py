@@ -35,7 +35,13 @@ def test_the_python_is_the_one_mwaa_runs_that_airflow_on(airflow: str, python: s
 
 @pytest.mark.parametrize(
     ("text", "asks"),
-    [("", False), ("# none\n\n  # yet\n", False), ("# one\npandas\n", True), ("--constraint x.txt\n", False)],
+    [
+        ("", False),
+        ("# none\n\n  # yet\n", False),
+        ("# one\npandas\n", True),
+        ("--constraint x.txt\n", False),
+        ("-r x.txt\n", True),
+    ],
 )
 def test_a_file_of_comments_asks_for_nothing(text: str, asks: bool) -> None:
     assert has_requirements(text) == asks

@@ -4,11 +4,12 @@ import json
 import os
 from pathlib import Path
 from xml.etree import ElementTree as ET
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline.dagtest.commands import requirements
+from pipeline.dagtest.commands import requirements, stacks
 from pipeline.dagtest.requirements import (
     against_pins,
     asked,
@@ -18,7 +19,7 @@ from pipeline.dagtest.requirements import (
     wrong_constraints,
     wrong_plugins,
 )
-from tests.dagtest.projects import make_project
+from tests.dagtest.projects import make_project, run
 
 AIRFLOWS = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/constraints-{}.txt"
 
@@ -153,6 +154,51 @@ def test_a_plugin_that_airflow_cannot_load_is_told(tmp_path: Path) -> None:
     project = make_project(tmp_path, {"plugins/mine.py": "raise RuntimeError('not today')\n"})
     _, failures = check(project)
     assert failures["dags/plugins", "loads"].startswith("dags/plugins: mine.py: not today")
+
+
+def wheel(path: Path) -> bytes:
+    """A package of one empty module, as pip takes it."""
+    with ZipFile(path, "w") as file:
+        file.writestr("ours.py", "")
+        file.writestr("ours-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n")
+        file.writestr("ours-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("ours-1.0.dist-info/RECORD", "")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--no-index\n--find-links /usr/local/airflow/plugins\nours==1.0\nrequests\n",
+        "/usr/local/airflow/plugins/ours-1.0-py3-none-any.whl\n",
+        "-r /usr/local/airflow/dags/more/more.txt\n",
+    ],
+    ids=["find-links", "wheel", "included"],
+)
+def test_packages_among_the_plugins_and_files_that_are_included_are_installed(tmp_path: Path, text: str) -> None:
+    files: dict[str, str | bytes] = {
+        "requirements.txt": text,
+        "plugins/ours-1.0-py3-none-any.whl": wheel(tmp_path / "ours.zip"),
+        "more/more.txt": "-r again.txt\n",
+        "more/again.txt": "/usr/local/airflow/plugins/ours-1.0-py3-none-any.whl\n",
+        "orders.py": "from airflow.sdk import DAG\nimport ours\nDAG('orders')\n",
+    }
+    project = make_project(tmp_path / "project", files)
+    result, failures = check(project)
+    assert not failures, result.output
+    assert not run(project).said()
+
+
+def test_a_report_of_an_earlier_run_does_not_speak_for_one_that_ends_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_project(tmp_path, {}))
+    Path("reports").mkdir()
+    for name in ("requirements.xml", "stacks.xml"):
+        Path("reports", name).write_text("<testsuites/>")
+    assert CliRunner().invoke(requirements, ["--airflow", "9.9.9"]).exit_code
+    assert CliRunner().invoke(stacks).exit_code
+    assert "<testsuites/>" not in [path.read_text() for path in Path("reports").iterdir()]
 
 
 def test_the_check_of_another_version_uses_its_own_packages(tmp_path: Path) -> None:

@@ -109,6 +109,17 @@ def test_a_file_that_reads_outside_the_project_is_never_kept(tmp_path: Path) -> 
     assert imported(project) == {"far.py"}
 
 
+def test_a_file_that_is_imported_alone_is_kept_as_well(tmp_path: Path) -> None:
+    """By itself it imports what many share else, some of it written in C."""
+    helped = (
+        "from fargate import fargate_task\n" + DAG.format("helped", "'x'") + "with dag:\n    fargate_task('ingest')\n"
+    )
+    project = make_project(tmp_path, {"only.py": helped})
+    configured, environment = settings.load(project), ensure(project, AIRFLOW)
+    for kept in (False, True):
+        assert [file.is_kept for file in run_test(environment, project, configured).files] == [kept]
+
+
 def test_files_outside_the_dag_folder_are_listed_anew(tmp_path: Path) -> None:
     project = make_project(tmp_path, FILES)
     drafts = project / "drafts"

@@ -66,6 +66,14 @@ FILES: dict[str, tuple[str, tuple[int, ...], int | None]] = {
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", f"{sys.base_prefix}{os.sep}")
 
 
+# Packages in MWAA's image that are written in C in part, and read no files there.
+COMPUTING = frozenset(
+    {"_cffi_backend", "aiohttp", "charset_normalizer", "cryptography", "frozenlist", "greenlet", "lazy_object_proxy"}
+    | {"markupsafe", "msgspec", "multidict", "propcache", "psutil", "pydantic_core", "rpds", "sqlalchemy", "tornado"}
+    | {"wrapt", "yarl"}
+)
+
+
 class AccessWhileParsing(PermissionError):  # noqa: N818 - people read its name in a traceback
     """What a DAG file was kept from doing."""
 
@@ -340,9 +348,11 @@ def own_files(dag_folder: Path, before: int) -> list[str]:
 
 def has_foreign_modules(before: int, libraries: frozenset[str]) -> bool:
     """Whether modules were imported that may read files in ways that Python does not tell of: written in C, that is."""
-    known = {"airflow", *libraries, *sys.stdlib_module_names}
+    known = {"airflow", *libraries, *COMPUTING, *sys.stdlib_module_names}
     return any(
-        str(getattr(module, "__file__", "")).endswith(".so") and name.partition(".")[0] not in known
+        str(getattr(module, "__file__", "")).endswith(".so")
+        and name.partition(".")[0] not in known
+        and not name.endswith("__mypyc")  # Python's own code, compiled
         for name, module in _modules_after(before)
     )
 
