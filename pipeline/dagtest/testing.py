@@ -76,21 +76,21 @@ def run_test(
     def told(path: str) -> DagFile:
         return dag_file(results.documents[path], shown, demands.seconds, MEMORY, is_kept=path in known)
 
+    results = Results.load(importing)
+    known = frozenset(() if again else results.valid())
+    listed = None if again else results.listed(wanted_paths)
+    is_unchanged = listed is not None and known.issuperset(listed)
     with ThreadPoolExecutor(2) as beside:
+        imports = None if is_unchanged else beside.submit(import_files, importing, wanted_paths, sorted(known))
         wanted = any(used[name] != "off" for name in ABOUT_OLD_NAMES)
         found = beside.submit(old_names, environment, wanted_paths, shown) if wanted else None
-        results = Results.load(importing)
-        known = frozenset(() if again else results.valid())
-        listed = None if again else results.listed(wanted_paths)
-        if listed is not None and known.issuperset(listed):
-            imported = Imported(listed, ())
-            kept = {path: told(path) for path in listed}
-        else:
-            importing_now = beside.submit(import_files, importing, wanted_paths, sorted(known))
-            kept = {path: told(path) for path in known}  # while Airflow is imported
-            imported = importing_now.result()
+        kept = {path: told(path) for path in known}  # while Airflow is imported
+        if imports:
+            imported = imports.result()
             results.take(wanted_paths, imported.files, imported.documents)
             results.save()
+        else:
+            imported = Imported(listed or (), ())
         names = found.result() if found else {}
     files = tuple(kept.get(path) or told(path) for path in imported.files if path in results.documents)
     containers, bases = tasks_and_bases(root / "containers")

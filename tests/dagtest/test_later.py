@@ -1,12 +1,14 @@
-"""A library that is imported when it is used: what derives from its classes works as if it had been there."""
+"""What is imported or built when it is used works as if it had been there from the start."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, PydanticSchemaGenerationError, ValidationError
 
 from pipeline.dagtest.airflow_environment import ensure
+from pipeline.dagtest.worker.later import models_built_later
 from tests.dagtest.projects import AIRFLOW, ROOT
 
 LIBRARY = """
@@ -41,11 +43,30 @@ from airflow.sdk.definitions._internal.decorators import _TaskDecoratorRemover
 assert issubclass(_TaskDecoratorRemover, libcst.CSTTransformer)
 """
 
+MODELS = """
+import sys
+from contextlib import nullcontext
+from pipeline.dagtest.worker.later import models_built_later
 
-def answer(folder: Path, code: str, python: str = sys.executable) -> str:
+with models_built_later() if sys.argv[1] == "later" else nullcontext():
+    from airflow.dag_processing.dagbag import DagBag
+from pydantic import BaseModel
+
+def all_of(model):
+    return [model, *(each for derived in model.__subclasses__() for each in all_of(derived))]
+
+models = [model for model in all_of(BaseModel) if model.__module__.startswith("airflow.")]
+late = [model for model in models if not model.__pydantic_complete__]
+for model in late:
+    model.model_rebuild(raise_errors=False)
+print(len(late) > len(models) / 2, sorted(each.__name__ for each in models if each.__pydantic_complete__))
+"""
+
+
+def answer(folder: Path, code: str, python: str = sys.executable, *arguments: str) -> str:
     """What a program prints, which finds our modules and those in the folder."""
     paths = f"{ROOT}:{folder}"
-    command = ["env", f"PYTHONPATH={paths}", "PYTHONDONTWRITEBYTECODE=1", python, "-c", code]
+    command = ["env", f"PYTHONPATH={paths}", "PYTHONDONTWRITEBYTECODE=1", python, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -84,3 +105,32 @@ def test_airflow_takes_decorators_off_a_tasks_source_as_ever(tmp_path: Path) -> 
     (tmp_path / "home").mkdir()
     code = f"import os; os.environ['AIRFLOW_HOME'] = {str(tmp_path / 'home')!r}{TASK}"
     assert answer(tmp_path, code, str(environment.python)) == "@keep\ndef it():\n    ..."
+
+
+def test_models_are_built_at_their_first_use_and_those_made_afterwards_at_once() -> None:
+    with models_built_later():
+
+        class Late(BaseModel):
+            number: int
+
+    class Own(Late):
+        more: int
+
+    assert (Late.__pydantic_complete__, Own.__pydantic_complete__) == (False, True)
+    with pytest.raises(ValidationError, match="number"):
+        Late.model_validate({"number": "none"})
+    assert Late(number=1).model_dump() == {"number": 1}
+    with pytest.raises(PydanticSchemaGenerationError):
+
+        class Wrong(Late):
+            of_no_known_type: object()  # type: ignore[valid-type]
+
+
+def test_the_models_of_airflow_that_can_be_built_are_the_same_ones(tmp_path: Path) -> None:
+    environment = ensure(ROOT, AIRFLOW)
+    (tmp_path / "home").mkdir()
+    code = f"import os; os.environ['AIRFLOW_HOME'] = {str(tmp_path / 'home')!r}{MODELS}"
+    later, usual = (answer(tmp_path, code, str(environment.python), how) for how in ("later", "usual"))
+    assert later.startswith("True ['")
+    assert usual.startswith("False ['")
+    assert later.removeprefix("True") == usual.removeprefix("False")

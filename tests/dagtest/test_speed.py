@@ -150,6 +150,42 @@ def test_a_value_that_was_good_once_makes_no_other_one_good(
             jsonschema.validate(bad, schema, format_checker=jsonschema.FormatChecker())
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "schema"),
+    [
+        (1, True, {"type": "integer"}),
+        (1, 1.5, {"type": "integer"}),
+        (None, "None", {"type": "null"}),
+        ("a", ["a"], {"type": "string"}),
+        (3, "3", {"enum": [3]}),
+    ],
+)
+def test_a_scalar_that_was_good_once_makes_no_other_value_and_no_other_schema_good(
+    monkeypatch: pytest.MonkeyPatch, good: Any, bad: Any, schema: dict[str, Any]
+) -> None:
+    validator = jsonschema.Draft7Validator
+    monkeypatch.setattr(validator, "descend", validator.descend)  # put back afterwards
+    speed._check_scalars_once()
+    whole = validator({"properties": {"a": schema, "b": {"not": schema}}})
+    for _ in range(2):
+        whole.validate({"a": good, "b": bad})
+        for wrong in ({"a": bad}, {"b": good}):
+            with pytest.raises(jsonschema.ValidationError):
+                whole.validate(wrong)
+
+
+def test_a_scalar_that_one_schema_takes_is_asked_about_anew_with_a_checker_of_formats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    validator = jsonschema.Draft7Validator
+    monkeypatch.setattr(validator, "descend", validator.descend)  # put back afterwards
+    speed._check_scalars_once()
+    schema = {"properties": {"a": {"format": "even"}}}
+    validator(schema).validate({"a": 3})
+    with pytest.raises(jsonschema.ValidationError):
+        validator(schema, format_checker=own_checker()).validate({"a": 3})
+
+
 def test_what_is_good_for_one_checker_is_not_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonschema, "validate", jsonschema.validate)  # put back afterwards
     speed._check_values_once()

@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[3])
 from pipeline.dagtest.worker import modules, plain  # noqa: E402 - found by the path above
 from pipeline.dagtest.worker.ahead import read_ahead  # noqa: E402 - as above
 from pipeline.dagtest.worker.isolation import Limits, Tell  # noqa: E402 - as above
-from pipeline.dagtest.worker.later import imported_later  # noqa: E402 - as above
+from pipeline.dagtest.worker.later import imported_later, models_built_later  # noqa: E402 - as above
 from pipeline.dagtest.worker.source import SourceLines  # noqa: E402 - as above
 
 
@@ -34,7 +34,7 @@ def main() -> None:
         SourceLines.of(file)
 
     reading = read_ahead(job["paths"], set(job["known"]), look_at, scratch, job["memory"])
-    with reading, imported_later("libcst", "CSTTransformer"):
+    with reading, imported_later("libcst", "CSTTransformer"), models_built_later():
         from pipeline.dagtest.worker import inspection, sharing  # noqa: PLC0415 - imports Airflow, for a second
     home, environment, project = (Path(job[name]) for name in ("home", "environment", "project"))
     folder = inspection.Folder(dags, home, environment, scratch, project, job["deny"])

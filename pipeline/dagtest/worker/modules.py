@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def reached(path: Path, folders: Sequence[Path], known: dict[Path, Names]) -> Na
         return known[path]
     known[path] = found = set()
     for name, attribute in imported(path):
-        inner = next(files_named(name, folders), None)
+        inner = next(iter(files_named(name, tuple(folders))), None)
         found |= reached(inner, folders, known) if inner else {(name, attribute)}
     return found
 
@@ -60,10 +61,12 @@ def module_folders(dag_folder: Path) -> tuple[Path, ...]:
     return dag_folder, dag_folder / "plugins"
 
 
-def files_named(name: str, folders: Sequence[Path]) -> Iterator[Path]:
-    """The files of the team's that a module's name may stand for."""
-    for place in (folder.joinpath(*name.split(".")) for folder in folders):
-        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
+@cache
+def files_named(name: str, folders: tuple[Path, ...]) -> Sequence[Path]:
+    """The files of the team's that a module's name may stand for, as they are when it is asked first."""
+    places = [folder.joinpath(*name.split(".")) for folder in folders]
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    return [file for file in files if file.is_file()]
 
 
 @by_text
@@ -123,7 +126,8 @@ def _parts(node: ast.AST, elsewhere: frozenset[str], told: frozenset[str]) -> Se
         node.name in elsewhere or any(ELSEWHERE.search(_decorator(item)) for item in node.decorator_list)
     ):
         return ()
-    return list(ast.iter_child_nodes(node))
+    # Expressions hold no statements, and most of a file is expressions.
+    return [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
 
 
 def _asks_for_module(test: ast.expr, told: frozenset[str]) -> bool:

@@ -94,7 +94,7 @@ def by_itself(file: Path, folders: tuple[Path, ...]) -> tuple[bool, tuple[Path, 
     return plain, _imported(nodes(file), folders)
 
 
-def _imported(of_file: Sequence[ast.AST], folders: Sequence[Path]) -> tuple[Path, ...]:
+def _imported(of_file: Sequence[ast.AST], folders: tuple[Path, ...]) -> tuple[Path, ...]:
     """The team's modules that a file imports."""
     names: list[str] = []
     for node in of_file:
@@ -132,6 +132,9 @@ class _Parsing(ast.NodeVisitor):
     def __init__(self, others: dict[str, str]) -> None:
         self.plain = True
         self.others = others
+
+    def visit_Constant(self, _: ast.Constant) -> None:
+        """Nothing happens; Python's own visitor asks whether methods of old names are there."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         decorators = [item.func if isinstance(item, ast.Call) else item for item in node.decorator_list]

@@ -5,7 +5,7 @@ import dataclasses
 import importlib
 import json
 import marshal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ def ask_once() -> None:
     """Answer from memory, or at a glance, what is asked for every field of a task, every text and every schedule."""
     _check_schemas_once()
     _check_values_once()
+    _check_scalars_once()
     _read_settings_once()
     _read_crons_once()
     _read_language_once()
@@ -63,6 +64,25 @@ def _check_values_once() -> None:
                 good.add(key)
 
     package.validate = validate_once
+
+
+def _check_scalars_once() -> None:
+    """Every DAG is checked by one schema before it is stored; most of it is texts and numbers that others have, too."""
+    Validator: Any = importlib.import_module("jsonschema.validators").Draft7Validator  # noqa: N806 - a class
+    descend = Validator.descend
+    good: dict[tuple[Any, ...], Any] = {}  # schema, by identity, and value → the schema, so that its identity stays
+
+    def descend_once(self: Any, instance: Any, schema: Any, *more: Any, **named: Any) -> Iterator[Any]:
+        kind = type(instance)
+        key = (id(schema), kind, instance) if kind in SCALARS and self.format_checker is None else None
+        if key in good:
+            return
+        errors = list(descend(self, instance, schema, *more, **named))
+        if key is not None and not errors:
+            good[key] = schema
+        yield from errors
+
+    Validator.descend = descend_once
 
 
 def _read_settings_once() -> None:
@@ -198,12 +218,16 @@ def _leave_out_fields_once() -> None:
 
     def is_excluded_once(cls: Any, /, value: Any, name: str, task: Any) -> bool:
         kind = type(value)
-        if kind not in SCALARS or name.endswith("_date") or name in cls.generate_client_defaults():
-            return bool(is_excluded(cls, value, name, task))  # the task, or its DAG, has a say in it
+        if kind not in SCALARS:
+            return bool(is_excluded(cls, value, name, task))
         key = (name, kind, value)
-        if key not in known:
-            known[key] = is_excluded(cls, value, name, task)
-        return known[key]
+        answer = known.get(key)
+        if answer is None:
+            answer = bool(is_excluded(cls, value, name, task))
+            # Of the others the task, or its DAG, has a say in it.
+            if not name.endswith("_date") and name not in cls.generate_client_defaults():
+                known[key] = answer
+        return answer
 
     storing._is_excluded = classmethod(is_excluded_once)  # noqa: SLF001 - it is what takes long
 

@@ -112,14 +112,16 @@ def _template(dag: Any, environment: Any, text: str) -> Any:
 def _texts(task: Any) -> Iterator[tuple[str, str]]:
     given: Mapping[str, Any] = getattr(task, "partial_kwargs", {})
     for field in task.template_fields:
-        for text in _strings(given.get(field, getattr(task, field, None))):
-            yield field, text
+        value = given[field] if field in given else getattr(task, field, None)
+        if value is not None:
+            for text in _strings(value):
+                yield field, text
 
 
 def _strings(value: Any) -> Sequence[str]:
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # a dict is known at a glance
         return [text for item in value.values() for text in _strings(item)]
     if isinstance(value, list | tuple | set):
         return [text for item in value for text in _strings(item)]
