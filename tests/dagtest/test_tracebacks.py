@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.dagtest.worker import watch
 from pipeline.dagtest.worker.tracebacks import calls_from, error_line, message_of
 
 
@@ -42,3 +43,16 @@ def test_the_message_is_the_first_line_after_the_last_call(code: str, message: s
 def test_an_error_without_a_traceback_is_its_own_message() -> None:
     assert message_of("AirflowTimetableInvalid: no such day\nmore") == "AirflowTimetableInvalid: no such day"
     assert error_line("AirflowTimetableInvalid: no such day", Path("/dags/a.py")) is None
+
+
+def test_what_we_called_on_the_way_is_left_out() -> None:
+    ours = Path(watch.__file__)
+    text = (
+        'Traceback:\n  File "/airflow.py", line 1, in run\n    run()\n  File "/dags/a.py", line 2, in <module>\n'
+        f'    open("x")\n    ^^^^^^^^^\n  File "{ours}", line 7, in __call__\n    return usual()\n           ^^^^^^^\n'
+        '  File "/b.py", line 9, in b\n    c\nFileNotFoundError: x\n'
+    )
+    assert calls_from(Path("/dags/a.py"), text) == (
+        '  File "/dags/a.py", line 2, in <module>\n    open("x")\n    ^^^^^^^^^\n'
+        '  File "/b.py", line 9, in b\n    c\nFileNotFoundError: x\n'
+    )

@@ -18,6 +18,7 @@ from pipeline.dagtest.worker import bytecode, modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.findings import cycles, deprecations, described
 from pipeline.dagtest.worker.isolation import Tell
+from pipeline.dagtest.worker.mwaa_home import MwaaHome
 from pipeline.dagtest.worker.places import Places
 from pipeline.dagtest.worker.plain import LIBRARIES
 from pipeline.dagtest.worker.source import SourceLines, forget_trees
@@ -165,6 +166,7 @@ class Inspector:
         self._watch = Watch(str(folder.dags), str(folder.project), str(folder.home), str(folder.environment), tell)
         self._accesses = Accesses(self._watch)
         self._accesses.install()
+        MwaaHome(folder.dags, folder.home).install()
         self._watch.install()
         self._places = Places()
         self._places.install()

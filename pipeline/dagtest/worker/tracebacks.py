@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 _FRAME = re.compile(r'\s*File "([^"]+)", line (\d+)')
+# A call of ours between a file's and Python's: it tells nobody anything.
+_OURS = re.compile(rf'^ +File "{re.escape(str(Path(__file__).parent))}/[^"]+".*\n(?: {{4}}.*\n)*', re.MULTILINE)
 # Of a group of errors: its members, and the margin of the group itself.
 _OF_GROUP = re.compile(r"^ {2}(?: {2,}[|+].*|\+-\+-.*|\| ?)", re.MULTILINE)
 
@@ -32,7 +34,7 @@ def error_line(text: str, path: Path) -> int | None:
 
 
 def calls_from(path: Path, text: str) -> str:
-    """A traceback from its first call in the file on: how Airflow got there helps nobody."""
+    """A traceback from its first call in the file on: how Airflow got there helps nobody, nor what we had called."""
     lines = text.splitlines(keepends=True)
     first = next((n for n, line in enumerate(lines) if f'File "{path}"' in line), 0)
-    return "".join(lines[first:])
+    return _OURS.sub("", "".join(lines[first:]))

@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.dagtest.worker import mwaa_home
 from pipeline.dagtest.worker.isolation import Tell
 
 if TYPE_CHECKING:
@@ -261,11 +262,12 @@ class Watch:
             self.read.add(self._real(found))
 
     def _list(self, _: str, arguments: tuple[Any, ...]) -> None:
-        path = arguments[0]
-        if isinstance(path, int) or sys._getframe(1).f_back is None:
+        path, frame = arguments[0], sys._getframe(1).f_back
+        while frame is not None and frame.f_code.co_filename == mwaa_home.__file__:
+            frame = frame.f_back
+        if isinstance(path, int) or frame is None:
             return
-        caller = sys._getframe(2).f_code.co_filename
-        if "importlib" not in caller:
+        if "importlib" not in frame.f_code.co_filename:
             self.listed.add(self._real(os.path.abspath(os.fsdecode(path or "."))))
 
     def looked_at(self, path: Any) -> None:
