@@ -103,7 +103,7 @@ def test_one_in_seven_that_leaves_a_trace_costs_the_others_nothing(tmp_path: Pat
         assert result["result"]["warned"] is (name.removesuffix(".py") in others)
         assert not {before.removesuffix(".py") for before in result["result"]["before"]} & others.keys()
     processes = {result["result"]["pid"] for result in found.values()}
-    assert len(processes) < FILES * 3 / 4  # how many start anew depends on which process is quicker
+    assert len(processes) < FILES / 2
 
 
 def test_one_that_prints_costs_those_of_other_groups_nothing(tmp_path: Path) -> None:

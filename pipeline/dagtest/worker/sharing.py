@@ -48,15 +48,15 @@ def results(paths: Sequence[str], begin: Begin, dag_folder: Path, limits: Limits
     while len(waiting) >= WORTH_SHARING and most > 1:
         groups = _groups(waiting, limits.processes, most)
         together = partial(_inspect_together, groups, begin, dag_folder)
-        not_reached = list[str]()
+        not_reached = set[str]()
         believed = 0
         for shared in in_processes(list(groups), together, replace(limits, budget=end - monotonic())):
             told = _Told.by(shared, groups[shared["path"]])
             yield from told.results
             believed += len(told.results)
             alone += told.alone
-            not_reached += told.not_reached
-        waiting = not_reached
+            not_reached.update(told.not_reached)
+        waiting = [path for path in waiting if path in not_reached]  # in one order, whichever process was quicker
         most = min(most, 2 * believed // len(groups))  # the more files leave traces, the fewer come through together
 
     def by_itself(path: str, tell: Tell) -> str:
