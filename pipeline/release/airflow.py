@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LONGEST_PATH = 64  # characters of InvokeRestApi's Path (API model)
 _AGAIN_AFTER = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds
+_TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 _PAGE = 100  # Airflow's default maximum_page_limit
 
@@ -31,6 +32,11 @@ class AirflowAnswerError(PipelineError):
     def __init__(self, status: int, detail: str, *, where: str) -> None:
         super().__init__(f"Airflow answers {status}: {detail}", where=where)
         self.status = status
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the same question may well be answered later."""
+        return self.status == _TOO_MANY_REQUESTS or self.status >= _SERVER_ERROR
 
 
 class Airflow(Protocol):
@@ -59,13 +65,14 @@ class MwaaAirflow:
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """The JSON document at a path; see `Airflow`.
 
-        A web server that is busy, or restarts because its workers were replaced, is asked again.
+        Whoever is busy is asked again: a web server that restarts because its workers were replaced, or MWAA itself,
+        which takes 10 requests a second.
         """
         for seconds in _AGAIN_AFTER:
             try:
                 return self._ask("GET", path, QueryParameters=dict(query or {}))
             except AirflowAnswerError as error:
-                if error.status < _SERVER_ERROR:
+                if not error.is_busy:
                     raise
                 self._pause(seconds)
         return self._ask("GET", path, QueryParameters=dict(query or {}))
@@ -80,10 +87,10 @@ class MwaaAirflow:
             answer = self._mwaa.invoke_rest_api(Name=self._name, Path=path, Method=method, **more)
         except ClientError as error:
             given: Mapping[str, Any] = dict(error.response)
-            if "RestApiStatusCode" in given:
-                raise AirflowAnswerError(
-                    int(given["RestApiStatusCode"]), str(given.get("RestApiResponse", "")), where=where
-                ) from None
+            status = int(given.get("RestApiStatusCode", 0)) or _status_of_mwaa(error)
+            answered = AirflowAnswerError(status, str(given.get("RestApiResponse") or error), where=where)
+            if "RestApiStatusCode" in given or answered.is_busy:
+                raise answered from None
             raise _unreachable(error, where) from None
         except BotoCoreError as error:
             raise _unreachable(error, where) from None
@@ -91,6 +98,13 @@ class MwaaAirflow:
         if not isinstance(document, Mapping):
             raise AirflowAnswerError(int(answer.get("RestApiStatusCode", 0)), f"no JSON: {document!r}", where=where)
         return document
+
+
+def _status_of_mwaa(error: ClientError) -> int:
+    """The HTTP status of an error of MWAA's own. Some throttling is told with 400."""
+    if any(word in error.response.get("Error", {}).get("Code", "") for word in ("Throttling", "TooManyRequests")):
+        return _TOO_MANY_REQUESTS
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _unreachable(error: Exception, where: str) -> AirflowUnreachableError:

@@ -1,7 +1,7 @@
 """The bucket as a release needs it: the port, and its values. `s3.py` is the adapter."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
@@ -9,6 +9,7 @@ from pipeline.errors import PipelineError
 
 ANYTHING = None
 ABSENT = "*"  # as `expected`: the key must not exist
+NO_VERSION = "null"
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,20 @@ class Listed:
 
 @dataclass(frozen=True)
 class Written:
-    """What S3 says of an object it has stored."""
+    """What S3 says of an object it has stored.
+
+    Attributes:
+        version: NO_VERSION for what was stored while the bucket kept none.
+        sha256: Of the content, in hexadecimal; "" where S3 was not asked, or does not know: not every client tells it.
+    """
 
     etag: str
     version: str
+    sha256: str = field(default="", compare=False)
+
+    def holds(self, sha256: str, md5: str) -> bool:
+        """Whether the content is the one with these checksums. The ETag is the MD5 unless KMS encrypts."""
+        return self.sha256 == sha256 or self.etag == md5
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,22 @@ class Stored:
 
 class ConflictError(PipelineError):
     """A conditional write found another state than it expected: someone else was quicker."""
+
+
+class UnversionedError(PipelineError):
+    """S3 has stored an object, but keeps no versions of it.
+
+    Attributes:
+        etag: Of the object.
+    """
+
+    def __init__(self, etag: str, *, where: str) -> None:
+        super().__init__(
+            "the bucket keeps no versions, so nothing could be rolled back",
+            where=where,
+            mend="Switch versioning on: MWAA demands it, and the environment's stack does it.",
+        )
+        self.etag = etag
 
 
 class Bucket(Protocol):
@@ -74,6 +101,7 @@ class Bucket(Protocol):
         Raises:
             ConflictError: The key's state is not the expected one (and not the content itself: a repeated
                 request, whose first answer got lost, is no conflict).
+            UnversionedError: It is stored, but without a version.
         """
 
     def copy(self, key: str, version: str, *, expected: str | None = ANYTHING) -> Written:
@@ -84,7 +112,9 @@ class Bucket(Protocol):
         """
 
     def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
-        """Delete keys: one request per 1,000. With versioning they can be restored. Keys that are gone are no error.
+        """Delete keys: one request per 1,000, and for each that XML cannot hold. With versioning they can be restored.
+
+        Keys that are gone are no error.
 
         Args:
             keys: What to delete, in this order as far as there are several requests.

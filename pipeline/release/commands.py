@@ -1,7 +1,6 @@
 """`pipeline sync | releases | rollback`."""
 
-import getpass
-import socket
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import click
 
 from pipeline.errors import UsageError
 from pipeline.release import deploy, lock, options, output, record, show, situation
-from pipeline.release.connection import Voice, connect, gathering, origin_of
+from pipeline.release.connection import Voice, connect, gathering, origin_of, person
 from pipeline.release.deploy import Origin
 from pipeline.release.evidence import read_structures
 from pipeline.release.plan import Plan
@@ -45,6 +44,7 @@ def sync(
 ) -> None:
     """Publish the DAGs of this working tree to ENVIRONMENT, verify them in Airflow, record the release."""
     say = Voice(as_json)
+    _end_as_by_ctrl_c()
     if not dry_run:
         output.check(release_file)
     origin = replace(origin_of(commit, by, lock_seconds), structures=read_structures(reports))
@@ -107,17 +107,19 @@ def rollback(
             where="--to",
             mend=f"`pipeline releases {environment}` lists them.",
         )
+    _end_as_by_ctrl_c()
     if not dry_run:
         output.check(release_file)
     connection = connect(environment, verify=not no_verify)
     now, to, plan = deploy.prepare_rollback(connection.bucket, target, connection.environment.keep)
+    connection.refuse_deregistered([row.after for row in plan.tasks if row.after is not None])
     say.line(f"back to {to.id} (commit {to.commit[:10]})")
     for line in show.plan_lines(plan, connection.environment.replacement):
         say.line(line)
     if dry_run:
         say.end({"plan": show.plan_document(plan), "dry_run": True}, "dry run: nothing was changed")
         return
-    origin = Origin(commit=to.commit, by=by or f"{getpass.getuser()}@{socket.gethostname()}", lock_seconds=lock_seconds)
+    origin = Origin(commit=to.commit, by=by or person(), lock_seconds=lock_seconds)
     release = deploy.roll_back(connection.environment, now, to, decided=plan, origin=origin, tell=say.line)
     changed = now.current is None or release.id != now.current.id
     if not changed:
@@ -143,6 +145,11 @@ def releases(environment: str, as_json: bool, limit: int) -> None:
     elif not found:
         say.line(f"nothing was released to {environment} yet")
     say.end(show.history_document(found, current))
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let the lock go, too, when a build is stopped or a container ends: both send SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _finish(say: Voice, release: ReleaseRecord, document: dict[str, Any], release_file: Path | None) -> None:

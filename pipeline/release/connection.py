@@ -2,8 +2,9 @@
 
 import getpass
 import json
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ import click
 from pipeline import console
 from pipeline.errors import UsageError
 from pipeline.git import Git
-from pipeline.release import deploy
+from pipeline.release import deploy, patience
 from pipeline.release.airflow import MwaaAirflow
 from pipeline.release.deploy import Origin
-from pipeline.release.environment import Deployment, environment_session, find, images
+from pipeline.release.environment import Deployment, environment_session, find, images, refuse_deregistered
 from pipeline.release.mwaa import MwaaEnvironment
 from pipeline.release.order import Environment
+from pipeline.release.plain import plain
 from pipeline.release.s3 import S3Bucket
 from pipeline.release.tree import Tree, gather
 from pipeline.settings import load
@@ -35,6 +37,7 @@ class Connection:
     environment: Environment
     bucket: S3Bucket
     images: deploy.FindImages
+    refuse_deregistered: Callable[[Collection[str]], None]
 
 
 @contextmanager
@@ -62,10 +65,11 @@ def connect(name: str, *, verify: bool, reads_only: bool = False) -> Connection:
         airflow=MwaaAirflow(session, deployment.airflow_environment) if verify else None,
         replacement=options.worker_replacement,
         keep=options.keep,
+        patience=patience.of(options.airflow_options),
         canary=options.canary,
         wait_for_runs=options.wait_for_runs,
     )
-    return Connection(deployment, environment, bucket, partial(images, session))
+    return Connection(deployment, environment, bucket, partial(images, session), partial(refuse_deregistered, session))
 
 
 def origin_of(commit: str | None, by: str | None, lock_seconds: int = 300) -> Origin:
@@ -74,7 +78,7 @@ def origin_of(commit: str | None, by: str | None, lock_seconds: int = 300) -> Or
     Raises:
         UsageError: There is no commit to name.
     """
-    who = by or f"{getpass.getuser()}@{socket.gethostname()}"
+    who = by or person()
     if commit:
         return Origin(commit=commit, by=who, lock_seconds=lock_seconds)
     git = Git(Path.cwd())
@@ -88,6 +92,15 @@ def origin_of(commit: str | None, by: str | None, lock_seconds: int = 300) -> Or
     return Origin(commit=head, by=who, uncommitted=changed, lock_seconds=lock_seconds)
 
 
+def person(user_name: Callable[[], str] = getpass.getuser) -> str:
+    """Who this is, for people: `ann@laptop`. A container's user often has no name."""
+    try:
+        user = user_name()
+    except (KeyError, OSError):
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
 class Voice:
     """Lines for people on standard output; with `--json` only the document goes there, at the end."""
 
@@ -96,7 +109,7 @@ class Voice:
 
     def line(self, text: str) -> None:
         """A line for people."""
-        (console.err if self._as_json else console.out).print(text, markup=False)
+        (console.err if self._as_json else console.out).print(plain(text), markup=False)
 
     def end(self, document: Any, text: str = "") -> None:
         """The document for machines, or a last line for people."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipeline.names import RELEASE_FILE
-from pipeline.release import expectation, lock, plan, release_file, restorable, rollback, situation
+from pipeline.release import expectation, lock, plan, release_file, restorable, restored, rollback, situation
 from pipeline.release.bucket import Bucket
 from pipeline.release.environment import Deployment
 from pipeline.release.execution import carry_out
@@ -16,7 +16,7 @@ from pipeline.release.record import ReleaseRecord, TaskRecord
 from pipeline.release.rollback import Standing
 from pipeline.release.situation import Situation
 from pipeline.release.structure import Dag, Structures
-from pipeline.release.tree import DAGS_PREFIX, Tree
+from pipeline.release.tree import DAGS_PREFIX, NO_TREE, Tree
 
 _ATTEMPTS = 3  # to plan again after another release was quicker; then someone releases all the time
 
@@ -62,6 +62,7 @@ def prepare(bucket: Bucket, gathered: Callable[[], Tree], deployment: Deployment
     """
     now = situation.read(bucket)
     tree = gathered().with_release_file(release_file.content(deployment))
+    unclear = plan.unclear(tree.files, now.current, now.listing, keep)
     decided = plan.decide(
         deployment.environment,
         wanted=tree.files,
@@ -69,8 +70,10 @@ def prepare(bucket: Bucket, gathered: Callable[[], Tree], deployment: Deployment
         tasks=deployment.task_definitions,
         record=now.current,
         listing=now.listing,
+        stored=situation.checksums(bucket, unclear),
         keep=keep,
         unsettled=now.seen.pointer.unsettled,
+        unfinished=now.seen.pointer.unfinished,
     )
     return Prepared(now, decided, tree)
 
@@ -130,8 +133,8 @@ def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> t
         current = now.current
         if current is None:
             raise rollback.no_release(bucket.name)
-        restored = situation.read_record(bucket, current.restores) if current.restores else None
-        to = rollback.default_target(current, restored)
+        held = situation.read_record(bucket, current.restores) if current.restores else None
+        to = rollback.default_target(current, held)
     target = situation.read_record(bucket, to)
     left = now.seen.pointer
     standing = Standing(current=now.current, interrupted=left.restores, unsettled=left.unsettled)
@@ -151,6 +154,7 @@ def roll_back(
     lock.refuse_if_locked(environment.bucket, now.seen)
     if decided.is_empty and now.current is not None:
         return now.current
+    back = restored.read(environment.bucket, decided, target) if environment.airflow is not None else NO_TREE
     order = Order(
         kind="rollback",
         plan=decided,
@@ -159,7 +163,9 @@ def roll_back(
         parts={},
         recorded_parts=target.parts,
         tasks=lambda: target.tasks,
-        expect=lambda _: expectation.of_rollback(decided, target.dags, resumed=now.seen.dead),
+        expect=lambda before: expectation.of_rollback(
+            decided, back, before, dags=target.dags, resumed=now.seen.pointer.unfinished
+        ),
         commit=target.commit,
         uncommitted=target.uncommitted,
         by=origin.by,
@@ -181,7 +187,9 @@ def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, fi
         parts=plan.wanted_parts(prepared.tree.parts, current, seen.pointer.unsettled),
         recorded_parts=current.parts if current else {},
         tasks=lambda: _tasks(deployment.task_definitions, current, find_images),
-        expect=lambda before: expectation.of_deploy(prepared.plan, prepared.tree, before, dags=dags, resumed=seen.dead),
+        expect=lambda before: expectation.of_deploy(
+            prepared.plan, prepared.tree, before, dags=dags, resumed=seen.pointer.unfinished
+        ),
         commit=origin.commit,
         uncommitted=origin.uncommitted,
         by=origin.by,

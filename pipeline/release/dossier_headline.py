@@ -3,6 +3,7 @@
 from pipeline.names import LONGEST_SUMMARY
 from pipeline.release.dossier import Dossier
 from pipeline.release.dossier_sections import moment, one_line, sections
+from pipeline.release.plain import plain
 
 
 def headline(dossier: Dossier) -> str:
@@ -17,18 +18,24 @@ def headline(dossier: Dossier) -> str:
     return f"{dossier.environment} {now}; this is {_commit(dossier.commit, uncommitted=dossier.uncommitted)}"
 
 
+def title_of(dossier: Dossier) -> str:
+    """What is to be decided."""
+    uncommitted = " with uncommitted changes" if dossier.uncommitted else ""
+    return f"Release {dossier.commit[:10]}{uncommitted} to {dossier.environment}?"
+
+
 def facts(dossier: Dossier) -> tuple[tuple[str, str], ...]:
-    """The headline's parts with their times, each with what it is."""
+    """What the title stands beside, each with what it is."""
     running = dossier.running
     if running is not None:
         proof = "verified in Airflow" if running.verified else "not verified in Airflow"
         commit = _commit(running.commit, uncommitted=running.uncommitted)
-        now = f"{commit}, {proof}, released {moment(running.time)} by {running.by} as {running.id}"
+        found = [("Runs now", f"{commit}, since {moment(running.time)}, {proof} ({running.id})")]
     elif dossier.unread:
-        now = "not known: the environment could not be read"
+        found = [("Runs now", "not known: the environment could not be read")]
     else:
-        now = "no release yet" if dossier.deployed else "nothing: the environment is not deployed yet"
-    found = [("Release", _commit(dossier.commit, uncommitted=dossier.uncommitted)), ("Runs now", now)]
+        what = "no release yet" if dossier.deployed else "nothing: the environment is not deployed yet"
+        found = [("Runs now", what)]
     if dossier.written is not None:
         found.append(("As of", moment(dossier.written)))
     return tuple(found)
@@ -38,7 +45,7 @@ def summary(dossier: Dossier) -> str:
     """All sections in one line, for the text of an approval; what warns comes first, in case not all of it fits."""
     in_order = sorted(sections(dossier), key=lambda section: not section.warns)
     said = "; ".join(f"{section.title.lower()}: {section.state}" for section in in_order)
-    return _fitting(one_line(f"{headline(dossier)}. {said}."), LONGEST_SUMMARY)
+    return _fitting(one_line(plain(f"{headline(dossier)}. {said}.")), LONGEST_SUMMARY)
 
 
 def _commit(commit: str, *, uncommitted: bool) -> str:

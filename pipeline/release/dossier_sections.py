@@ -12,7 +12,7 @@ from pipeline.release.tree import PART_KEYS
 _SHOWN = 50  # items of one kind
 _NAMED = 5  # items in a line
 _TAG = 12  # signs of a content tag: enough to tell two apart
-_UNREAD = "not known: the environment could not be read"
+_UNREAD = "not known"  # the section of the environment says why
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,8 @@ def _workers(dossier: Dossier) -> Section:
 
 def _in_flight(dossier: Dossier) -> Section:
     found, replaced = dossier.in_flight, dossier.replaces_workers is True
+    if dossier.unread:
+        return Section("In flight", _UNREAD)
     if found.unknown:
         return Section("In flight", f"not known: {found.unknown.splitlines()[0]}", warns=replaced)
     runs, tasks = sum(found.runs.values()), sum(found.tasks.values())
@@ -171,6 +173,8 @@ def _tests(dossier: Dossier) -> Section:
 
 def _commits(dossier: Dossier) -> Section:
     found = dossier.commits
+    if dossier.unread:
+        return Section("Commits", _UNREAD)
     if found is None and dossier.running is None and not dossier.commits_unknown:
         return Section("Commits", "all of them, for nothing runs yet")
     if found is None:

@@ -1,7 +1,7 @@
 """What a deployed environment consists of, read from the outputs of its stacks."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,8 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import TaskDefinitionTypeDef
 
 
 class NotDeployedError(PipelineError):
@@ -97,20 +99,45 @@ def images(session: "boto3.Session", task_definitions: Mapping[str, str]) -> dic
     Raises:
         PipelineError: ECS does not know a revision, or refuses to say.
     """
-    found: dict[str, str] = {}
     if not task_definitions:
-        return found
+        return {}
     ecs = session.client("ecs")
-    for container, arn in task_definitions.items():
-        try:
-            answer = ecs.describe_task_definition(taskDefinition=arn)
-        except (ClientError, BotoCoreError) as error:
-            raise PipelineError(f"ECS does not describe the task definition: {error}", where=arn) from None
-        definitions = answer["taskDefinition"].get("containerDefinitions", [])
-        own = [definition for definition in definitions if definition.get("name") == container] or definitions
-        if own:
-            found[container] = own[0].get("image", "")
-    return found
+    return {name: _image(_described(ecs, arn), name) for name, arn in task_definitions.items()}
+
+
+def refuse_deregistered(session: "boto3.Session", task_definitions: Collection[str]) -> None:
+    """Nothing, unless ECS starts no task any more of one of these revisions: DAGs that name it would all fail.
+
+    Args:
+        session: In the release role.
+        task_definitions: ARNs with revision.
+
+    Raises:
+        PipelineError: A revision was deregistered, ECS does not know it, or refuses to say.
+    """
+    if not task_definitions:
+        return
+    ecs = session.client("ecs")
+    for arn in task_definitions:
+        if _described(ecs, arn).get("status") == "INACTIVE":
+            raise PipelineError(
+                "somebody deregistered this revision of the task definition, so ECS starts no task of it any more",
+                where=arn,
+                mend="Choose another release, or push this one's commit again: its stacks register a new revision.",
+            )
+
+
+def _described(ecs: "ECSClient", arn: str) -> "TaskDefinitionTypeDef":
+    try:
+        return ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    except (ClientError, BotoCoreError) as error:
+        raise PipelineError(f"ECS does not describe the task definition: {error}", where=arn) from None
+
+
+def _image(definition: "TaskDefinitionTypeDef", container: str) -> str:
+    definitions = definition.get("containerDefinitions", [])
+    own = [each for each in definitions if each.get("name") == container] or definitions
+    return own[0].get("image", "") if own else ""
 
 
 class _Stack:

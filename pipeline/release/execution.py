@@ -48,11 +48,9 @@ def carry_out(environment: Environment, situation: Situation, order: Order, tell
         _let_runs_end(environment, situation.current, order, lease, tell)
         taken_back = partial(restoration.take_back, environment, situation, order, lease=lease, tell=tell)
         try:
-            placed = parts.update(environment, order, lease, tell)
+            written, placed = _bring(environment, order, lease, tell)
         except RequirementsError as error:
             raise taken_back(error=error) from None
-        written = publish(environment.bucket, order.plan, order.files, lease.still_ours, tell)
-        lease.published(order.restores)
         if environment.airflow is not None and before is not None:
             try:
                 _prove(environment, environment.airflow, order.expect(before), before, lease=lease, tell=tell)
@@ -83,6 +81,31 @@ def _let_runs_end(
             tell=tell,
             pause=environment.pause,
         )
+
+
+def _bring(
+    environment: Environment, order: Order, lease: Lease, tell: Tell
+) -> tuple[dict[str, Written], dict[PartName, PartRecord]]:
+    """Bring the files and the parts, in the plan's order."""
+    if not order.plan.parts_last:
+        try:
+            placed = parts.update(environment, order, lease, tell)
+        except (RequirementsError, LockedError):
+            raise
+        except PipelineError as error:
+            error.mend = f"No DAG file was published. {error.mend}".strip()
+            raise
+        return _files(environment, order, lease, tell), placed
+    written = _files(environment, order, lease, tell)
+    if order.plan.part_changes:
+        tell(f"the DAG files are those of {order.restores}")
+    return written, parts.update(environment, order, lease, tell)
+
+
+def _files(environment: Environment, order: Order, lease: Lease, tell: Tell) -> dict[str, Written]:
+    written = publish(environment.bucket, order.plan, order.files, lease.still_ours, tell)
+    lease.published(order.restores)
+    return written
 
 
 def _prove(

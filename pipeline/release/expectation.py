@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -58,20 +59,27 @@ def of_deploy(
     )
 
 
-def of_rollback(plan: Plan, dags: Mapping[str, Dag] | None = None, *, resumed: bool = False) -> Expectation:
-    """Expect restored files to be parsed again, and no DAG of a deleted file. The old texts are in S3 only.
+def of_rollback(
+    plan: Plan, back: Tree, before: Seen, *, dags: Mapping[str, Dag] | None = None, resumed: bool = False
+) -> Expectation:
+    """Expect of restored files what `of_deploy` expects of written ones, as far as their old texts are at hand.
+
+    Those that are not are to be parsed again. What imports a restored file is not known, so time must prove it.
 
     Args:
         plan: What was done.
+        back: The restored files; see `restored.py`.
+        before: What Airflow said before.
         dags: DAG id → structure, where the restored release knows them: a restored file has its DAGs again.
         resumed: As for `of_deploy`.
     """
     restored = frozenset(row.key.removeprefix(DAGS_PREFIX) for row in plan.rows if row.action is Action.RESTORE)
-    return Expectation(
-        affected=restored,
-        removed=removed_files(plan),
+    found = of_deploy(plan, back, before, dags=dags, resumed=resumed)
+    return replace(
+        found,
+        affected=found.affected | (restored - found.changed.keys()),
         defining=restored & _files_of(dags),
-        blamed=restored if resumed else frozenset(),
+        blamed=found.blamed | restored if resumed else frozenset(),
         settles=_settles(plan, proven=frozenset()),
     )
 

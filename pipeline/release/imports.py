@@ -92,8 +92,10 @@ def _may_import(path: str, source: bytes, roots: frozenset[bytes]) -> bool:
     """Whether a file so much as mentions another of the folder.
 
     Parsing thousands of files that do not would be most of a sync's time. A byte that is not ASCII counts as a letter,
-    so that a module may have any name.
+    so that a module may have any name. A module stands on the line of its `import`, unless a backslash goes on.
     """
+    if b"\\\n" not in source and b"\\\r" not in source:
+        source = b"\n".join(line for line in source.split(b"\n") if b"import" in line)
     own = frozenset({path.removesuffix(".py").encode()})  # a DAG file often holds its own name, as the DAG's id
     return bool(_RELATIVE.search(source)) or not (roots - own).isdisjoint(_WORD.findall(source))
 

@@ -3,13 +3,13 @@
 import hashlib
 import secrets
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 
 from pipeline.errors import LockedError, PipelineError
-from pipeline.release.bucket import ABSENT, Bucket, ConflictError
+from pipeline.release.bucket import ABSENT, Bucket, ConflictError, UnversionedError
 from pipeline.release.pointer import POINTER_KEY, Lock, Pointer, expired, parse_pointer
 from pipeline.release.record import PARTS, PartName
 
@@ -81,7 +81,7 @@ class Lease:
 
     def taken_back(self) -> None:
         """Note, for the next write, that the environment is again as the current release says."""
-        self._pointer = replace(self._pointer, restores=None, unsettled=())
+        self._pointer = replace(self._pointer, restores=None, unsettled=(), unfinished=False)
 
     def let_go(self) -> None:
         """Let the lock go and leave the current release as it was. Does nothing after `switch`.
@@ -146,6 +146,7 @@ def hold(
         lock=lock,
         restores=restores or seen.pointer.restores,
         unsettled=tuple(name for name in PARTS if name in parts or name in seen.pointer.unsettled),
+        unfinished=True,
     )
     lease = _take(bucket, seen, pointer)
     try:
@@ -166,6 +167,10 @@ def _take(bucket: Bucket, seen: Seen, pointer: Pointer) -> Lease:
     content = pointer.dump()
     try:
         written = bucket.put(POINTER_KEY, content, hashlib.sha256(content).hexdigest(), expected=seen.etag)
+    except UnversionedError as error:
+        with suppress(UnversionedError):
+            Lease(bucket, pointer, error.etag).let_go()
+        raise
     except ConflictError:
         refuse_if_locked(bucket, read(bucket))
         raise StalePlanError(

@@ -216,7 +216,7 @@ def _wait(
             raise PipelineError(
                 f"MWAA could not update it and keeps the former state: {now.error or 'it gives no reason'}",
                 where=environment.name,
-                mend="No DAG was published. Correct requirements.txt, plugins/ or startup.sh, and push again.",
+                mend="Correct requirements.txt, plugins/ or startup.sh, and push again.",
             )
         pinned = all(now.pinned.get(name) == version for name, version in versions.items())
         if now.status == "AVAILABLE" and pinned and now.update != "PENDING":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipeline.release import mwaa
-from pipeline.release.bucket import Bucket
+from pipeline.release.bucket import NO_VERSION, Bucket
 from pipeline.release.lock import Lease
 from pipeline.release.order import Environment, Order, Tell
 from pipeline.release.plan import Action, PartRow, empty_part
@@ -69,6 +69,6 @@ def _placed(bucket: Bucket, row: PartRow, order: Order) -> PartRecord:
 
 def _uploaded(bucket: Bucket, source: Source) -> PartRecord:
     there = bucket.head(source.key)
-    if there is None or there.etag != source.md5:
+    if there is None or there.version == NO_VERSION or not there.holds(source.sha256, source.md5):
         there = bucket.put(source.key, source.read(), source.sha256)
     return PartRecord(key=source.key, sha256=source.sha256, version=there.version)

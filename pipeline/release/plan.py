@@ -80,6 +80,8 @@ class Plan:
     Attributes:
         base: The release it starts from.
         rows: By phase, then key.
+        parts_last: MWAA gets the parts after the files, not before: on the way back what needs something newer goes
+            before it, as it comes after it on the way there.
     """
 
     environment: str
@@ -87,6 +89,7 @@ class Plan:
     rows: tuple[Row, ...]
     parts: tuple[PartRow, ...]
     tasks: tuple[TaskRow, ...]
+    parts_last: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -116,8 +119,10 @@ def decide(
     tasks: Mapping[str, str],
     record: ReleaseRecord | None,
     listing: Mapping[str, Listed],
+    stored: Mapping[str, str] | None = None,
     keep: Collection[str] = (),
     unsettled: Collection[PartName] = (),
+    unfinished: bool = False,
 ) -> Plan:
     """The plan of a deploy.
 
@@ -138,7 +143,8 @@ def decide(
     | no          | no            | yes                | delete | drift: put there by hand                             |
     | no          | yes           | no                 | adopt  | removed, and already gone                            |
 
-    "As recorded" is by ETag, "same" by SHA-256; "as in the tree" is by MD5, which the ETag is unless KMS encrypts.
+    "As recorded" is by ETag, "same" by SHA-256; "as in the tree" is by MD5, which the ETag is unless KMS encrypts, or
+    by the SHA-256 that S3 keeps.
 
     Uploads go level by level (what is read, then what is imported, then what imports), deletions last: whatever is
     pointed at is there before what points at it. `_release.json` is read by the helper, so it is on the lowest level:
@@ -151,15 +157,24 @@ def decide(
         tasks: Container → task definition ARN of the deployed stack.
         record: The current release, if there is one.
         listing: What is below `dags/` now.
+        stored: For the keys that are `unclear`, the SHA-256 that S3 keeps.
         keep: Patterns of keys that are left alone; see `kept.py`.
         unsettled: Parts that MWAA may be pinned to in versions that no release records: an unfinished release may have
             changed them, so they are brought to what they should be whatever the record says.
+        unfinished: A release did not end, so what differs from the record may be its doing as well as somebody's.
     """
     recorded = record.files if record else {}
-    rows = [
-        _row(key, wanted.get(key), recorded.get(key), listing.get(key), keep)
-        for key in sorted({*wanted, *recorded, *listing})
-    ]
+    by = "by hand or by a release that did not end" if unfinished else "by hand"
+
+    def row(key: str) -> Row:
+        source, listed = wanted.get(key), listing.get(key)
+        if is_kept(key, keep):
+            return Row(Action.LEAVE, key, "named in `keep`")
+        if source is None:
+            return _unwanted(key, recorded.get(key), listed, by)
+        return _wanted(source, recorded.get(key), listed, (stored or {}).get(key, ""), by)
+
+    rows = [row(key) for key in sorted({*wanted, *recorded, *listing})]
     return Plan(
         environment=environment,
         base=record.id if record else None,
@@ -167,6 +182,27 @@ def decide(
         parts=tuple(_part_rows(wanted_parts(parts, record, unsettled), record.parts if record else {}, unsettled)),
         tasks=tuple(_task_rows(tasks, record.tasks if record else {})),
     )
+
+
+def unclear(
+    wanted: Mapping[str, Source],
+    record: ReleaseRecord | None,
+    listing: Mapping[str, Listed],
+    keep: Collection[str] = (),
+) -> list[str]:
+    """Keys of which the listing does not say whether they hold what the tree wants: only their sizes agree.
+
+    There are such after a release that did not end, where KMS encrypts, and after edits by hand; else none.
+    """
+    recorded = record.files if record else {}
+    return [
+        key
+        for key, source in wanted.items()
+        if (listed := listing.get(key)) is not None
+        and listed.size == source.size
+        and listed.etag not in (source.md5, recorded[key].etag if key in recorded else None)
+        and not is_kept(key, keep)
+    ]
 
 
 def wanted_parts(
@@ -182,15 +218,7 @@ def empty_part(name: PartName) -> Source:
     return generated(PART_KEYS[name], EMPTY_PARTS[name])
 
 
-def _row(
-    key: str, source: Source | None, recorded: FileRecord | None, listed: Listed | None, keep: Collection[str]
-) -> Row:
-    if is_kept(key, keep):
-        return Row(Action.LEAVE, key, "named in `keep`")
-    return _unwanted(key, recorded, listed) if source is None else _wanted(source, recorded, listed)
-
-
-def _wanted(source: Source, recorded: FileRecord | None, listed: Listed | None) -> Row:
+def _wanted(source: Source, recorded: FileRecord | None, listed: Listed | None, stored: str, by: str) -> Row:
     key, level = source.key, source.level
     expected = listed.etag if listed else ABSENT
     as_recorded = recorded is not None and listed is not None and listed.etag == recorded.etag
@@ -200,27 +228,27 @@ def _wanted(source: Source, recorded: FileRecord | None, listed: Listed | None) 
         return Row(Action.UPLOAD, key, "changed", level, expected=expected)
     if listed is None and recorded is None:
         return Row(Action.UPLOAD, key, "new", level)
-    if listed is not None and listed.etag == source.md5:
+    if listed is not None and (listed.etag == source.md5 or stored == source.sha256):
         return Row(Action.ADOPT, key, "already there", level, expected=expected)
     if listed is None:
-        reason = "deleted by hand since the last release"
+        reason = f"deleted {by} since the last release"
     elif recorded is not None:
-        reason = "changed by hand since the last release"
+        reason = f"changed {by} since the last release"
     else:
-        reason = "put there by hand, with other content"
+        reason = f"put there {by}, with other content"
     return Row(Action.UPLOAD, key, reason, level, drift=True, expected=expected)
 
 
-def _unwanted(key: str, recorded: FileRecord | None, listed: Listed | None) -> Row:
+def _unwanted(key: str, recorded: FileRecord | None, listed: Listed | None, by: str) -> Row:
     if listed is None:
         return Row(Action.ADOPT, key, "removed, and already gone")
     if recorded is None and key.endswith("/") and listed.size == 0:
         return Row(Action.LEAVE, key, "the console's marker of a folder")
     if recorded is None:
-        return Row(Action.DELETE, key, "put there by hand, and not in this commit", drift=True, expected=listed.etag)
+        return Row(Action.DELETE, key, f"put there {by}, and not in this commit", drift=True, expected=listed.etag)
     if listed.etag == recorded.etag:
         return Row(Action.DELETE, key, "removed", expected=listed.etag)
-    return Row(Action.DELETE, key, "removed; it had been changed by hand", drift=True, expected=listed.etag)
+    return Row(Action.DELETE, key, f"removed; it had been changed {by}", drift=True, expected=listed.etag)
 
 
 def _in_order(rows: Collection[Row], recorded: Mapping[str, FileRecord]) -> tuple[Row, ...]:

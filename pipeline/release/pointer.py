@@ -8,10 +8,11 @@ release lets the lock go in the same atomic write.
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import PipelineError
-from pipeline.release.record import PARTS, PartName
+from pipeline.release.record import PartName
 
 POINTER_KEY = "releases/current.json"
 POINTER_FORMAT = 1
@@ -49,6 +50,7 @@ class Pointer:
             must know what the bucket is a mix of.
         unsettled: Parts that a release is changing, or was when it failed: MWAA may be pinned to versions that no
             release records.
+        unfinished: A release began and did not end: the bucket may hold files of it, and Airflow errors.
     """
 
     release: str | None
@@ -56,10 +58,14 @@ class Pointer:
     lock: Lock | None = None
     restores: str | None = None
     unsettled: tuple[PartName, ...] = ()
+    unfinished: bool = False
 
     def dump(self) -> bytes:
         """As stored in the bucket."""
         return json.dumps({"format": POINTER_FORMAT, **asdict(self)}, indent=1).encode()
+
+
+_STORED = TypeAdapter(Pointer)
 
 
 def parse_pointer(content: bytes, *, where: str) -> Pointer:
@@ -69,24 +75,21 @@ def parse_pointer(content: bytes, *, where: str) -> Pointer:
         PipelineError: The content is not what this version writes.
     """
     try:
-        document: dict[str, Any] = json.loads(content)
-        given, lock = document["format"], document["lock"]
-        pointer = Pointer(
-            document["release"],
-            document["serial"],
-            Lock(**lock) if lock else None,
-            restores=document.get("restores"),
-            unsettled=tuple(name for name in PARTS if name in document.get("unsettled", ())),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        given, pointer = f"{type(error).__name__}: {error}", None
-    if pointer is None or given != POINTER_FORMAT:
-        raise PipelineError(
-            f"this does not say which release is current in format {POINTER_FORMAT}: {given}",
-            where=where,
-            mend="Restore the object's last version, or delete it to publish everything as a first release.",
-        )
-    return pointer
+        document = json.loads(content)
+        if not isinstance(document, dict) or document.get("format") != POINTER_FORMAT:
+            wrong = "it is of another format, or none"
+        else:
+            # Before there was such a note, a lock meant the same.
+            return _STORED.validate_python({"unfinished": bool(document.get("lock")), "serial": None, **document})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    except ValueError as error:
+        wrong = f"it is no JSON: {error}"
+    raise PipelineError(
+        f"this does not say which release is current in format {POINTER_FORMAT}: {wrong}",
+        where=where,
+        mend="Restore the object's last version, or delete it to publish everything as a first release.",
+    )
 
 
 def expired(lock: Lock, *, written: datetime, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from itertools import groupby, islice
 from time import monotonic
 
 from pipeline.errors import PipelineError
-from pipeline.release.bucket import Bucket, Written
+from pipeline.release.bucket import NO_VERSION, Bucket, Written
 from pipeline.release.plan import Action, Plan, Row
 from pipeline.release.s3 import PARALLEL
 from pipeline.release.tree import Source
@@ -100,14 +100,17 @@ def _side_by_side(
 def _do(bucket: Bucket, row: Row, contents: Mapping[str, Source]) -> Written | None:
     if row.action is Action.RESTORE:
         return bucket.copy(row.key, row.version, expected=row.expected)
-    if row.action is Action.ADOPT:
-        return _adopt(bucket, row) if row.key in contents else None
-    source = contents[row.key]
+    if row.action is not Action.ADOPT:
+        return _upload(bucket, row, contents[row.key])
+    return _adopt(bucket, row, contents[row.key]) if row.key in contents else None
+
+
+def _upload(bucket: Bucket, row: Row, source: Source) -> Written:
     with source.opened() as content:
         return bucket.put(row.key, content, source.sha256, expected=row.expected)
 
 
-def _adopt(bucket: Bucket, row: Row) -> Written:
+def _adopt(bucket: Bucket, row: Row, source: Source) -> Written:
     written = bucket.head(row.key)
     if written is None or written.etag != row.expected:
         raise PipelineError(
@@ -115,4 +118,5 @@ def _adopt(bucket: Bucket, row: Row) -> Written:
             where=f"s3://{bucket.name}/{row.key}",
             mend="Run the command again.",
         )
-    return written
+    # One from before the bucket kept versions could not be rolled back to.
+    return written if written.version != NO_VERSION else _upload(bucket, row, source)

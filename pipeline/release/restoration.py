@@ -75,8 +75,9 @@ def _put_back(
 ) -> str:
     """Files first: that takes seconds, and replacing workers much longer. Gives the sentence that says so."""
     tell(f"restoring {former.id}")
-    # When pip failed no file was written yet, so the bucket is what it was: perhaps a mix.
-    interrupted = situation.seen.pointer.restores if isinstance(error, RequirementsError) else order.restores
+    # When pip failed before a file was written, the bucket is what it was: perhaps a mix.
+    untouched = isinstance(error, RequirementsError) and not order.plan.parts_last
+    interrupted = situation.seen.pointer.restores if untouched else order.restores
     placed = {key: source.level for key, source in order.files.items()}
     placed |= {row.key: order.recorded[row.key].level for row in order.plan.rows if row.key in order.recorded}
     standing = Standing(current=former, interrupted=interrupted, levels=placed)

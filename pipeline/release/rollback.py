@@ -90,7 +90,9 @@ def decide(
 
     Upwards: what is imported before what imports it, by the target's imports. Downwards: what imports before what is
     imported, by the imports of what is there now. So no DAG ever stands beside a helper older than its own, whichever
-    way the files go, and a DAG that the target does not know is gone before its helper goes back.
+    way the files go, and a DAG that the target does not know is gone before its helper goes back. Requirements, plugins
+    and startup script are as helpers to all DAGs: back to an earlier deploy the files go first, which takes seconds,
+    and then MWAA replaces its workers; forward to a later one it is the other way round.
 
     Args:
         target: The release to restore.
@@ -135,6 +137,7 @@ def decide(
             for name in sorted({*before, *after})
             if before.get(name) != after.get(name)
         ),
+        parts_last=current is not None and deployed_as(target) < deployed_as(current),
     )
 
 

@@ -14,7 +14,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from pipeline.errors import PipelineError
-from pipeline.release.bucket import ABSENT, ANYTHING, ConflictError, Listed, Stored, Written
+from pipeline.release.bucket import (
+    ABSENT,
+    ANYTHING,
+    NO_VERSION,
+    ConflictError,
+    Listed,
+    Stored,
+    UnversionedError,
+    Written,
+)
 
 if TYPE_CHECKING:
     import boto3
@@ -28,6 +37,7 @@ _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
 _UNREAD = re.compile(
     rb"<(LastModified|StorageClass|ChecksumAlgorithm|ChecksumType)>[^<]*</\1>|<Owner>.*?</Owner>", re.DOTALL
 )
+_UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML, and so in a request to delete many
 _EXPLAINED = {
     "NoSuchBucket": ("the bucket does not exist", "Deploy the environment's stacks first."),
     "AccessDenied": ("S3 denies access", "The release role needs the actions README.md lists under Releases."),
@@ -131,12 +141,13 @@ class S3Bucket:
         wanted: dict[str, Any] = {"VersionId": version} if version else {}
         with self._explained(key):
             try:
-                answer = self._s3.head_object(Bucket=self.name, Key=key, **wanted)
+                answer = self._s3.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED", **wanted)
             except ClientError as error:
                 if _code(error) in _MISSING:
                     return None
                 raise
-            return self._written(key, answer["ETag"], answer.get("VersionId"))
+            found, sha256 = answer.get("VersionId", NO_VERSION), _hexadecimal(answer.get("ChecksumSHA256", ""))
+            return Written(answer["ETag"].strip('"'), found, sha256)
 
     def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = ANYTHING) -> Written:
         """Store an object; see `bucket.Bucket`."""
@@ -202,7 +213,10 @@ class S3Bucket:
     def delete(self, keys: Collection[str], expected: Mapping[str, str] | None = None) -> None:
         """Delete keys: one request per 1,000; see `bucket.Bucket`."""
         conditions = expected or {}
-        for batch in _batches(list(keys)):
+        for key in filter(_UNSAYABLE.search, keys):
+            with self._explained(key):
+                self._s3.delete_object(Bucket=self.name, Key=key, **_condition(conditions.get(key)))
+        for batch in _batches([key for key in keys if not _UNSAYABLE.search(key)]):
             with self._explained(batch[0]):
                 objects: Any = [
                     {"Key": key, "ETag": conditions[key]} if key in conditions else {"Key": key} for key in batch
@@ -217,13 +231,9 @@ class S3Bucket:
                 raise PipelineError(f"S3 did not delete it: {code}: {failed.get('Message')}", where=where)
 
     def _written(self, key: str, etag: str, version: str | None) -> Written:
-        if not version or version == "null":
-            raise PipelineError(
-                "the bucket keeps no versions, so nothing could be rolled back",
-                where=f"s3://{self.name}/{key}",
-                mend="Switch versioning on: MWAA demands it, and the environment's stack does it.",
-            )
-        return Written(etag=etag.strip('"'), version=version)
+        if (version or NO_VERSION) == NO_VERSION:
+            raise UnversionedError(etag.strip('"'), where=f"s3://{self.name}/{key}")
+        return Written(etag.strip('"'), version or "")
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
@@ -237,6 +247,11 @@ class S3Bucket:
             raise PipelineError(f"{what}: {error}", where=where, mend=mend) from None
         except BotoCoreError as error:
             raise PipelineError(f"S3 cannot be reached: {error}", where=where) from None
+
+
+def _hexadecimal(checksum: str) -> str:
+    """A checksum as S3 writes it; "" for none, and for one of an upload in parts, which is not of the content."""
+    return "" if "-" in checksum else base64.b64decode(checksum).hex()
 
 
 def _condition(expected: str | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def plan_lines(plan: Plan, replacement: str) -> Iterator[str]:
         if count := plan.count(action):
             yield f"  {action.value:<8} {count} {'file' if count == 1 else 'files'}"
     if plan.part_changes:
-        yield f"  MWAA will replace its workers ({replacement})"
+        yield f"  MWAA will replace its workers ({replacement}), {_when(plan)}"
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -52,6 +52,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "kept": plan.count(Action.KEEP),
         "left_alone": plan.count(Action.LEAVE),
         "replaces_workers": bool(plan.part_changes),
+        "parts_last": plan.parts_last,
     }
 
 
@@ -73,6 +74,14 @@ def history_document(releases: Sequence[ReleaseRecord], current: str | None) -> 
         | {"current": release.id == current, "file_count": len(release.files)}
         for release in releases
     ]
+
+
+def _when(plan: Plan) -> str:
+    if not any(row.action in (Action.UPLOAD, Action.RESTORE, Action.DELETE) for row in plan.rows):
+        return "which takes a while"
+    if plan.parts_last:
+        return "once the DAG files are back: these take seconds, the workers a while"
+    return "which takes a while, and only then the DAG files follow"
 
 
 def _revision(arn: str | None) -> str:

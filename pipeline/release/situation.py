@@ -1,13 +1,15 @@
 """The state of an environment that a plan is made from: who is releasing, what is current, what is in the bucket."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
 from pipeline.release import lock, record
 from pipeline.release.bucket import Bucket, Listed
+from pipeline.release.pointer import POINTER_KEY
 from pipeline.release.record import ReleaseRecord
+from pipeline.release.s3 import PARALLEL
 from pipeline.release.tree import DAGS_PREFIX
 
 
@@ -42,8 +44,22 @@ def read(bucket: Bucket) -> Situation:
     # After the pointer, not beside it: a listing older than the pointer would show the release before as hand edits.
     with ThreadPoolExecutor(1) as beside:
         listing = beside.submit(bucket.listing, DAGS_PREFIX)
-        current = read_record(bucket, seen.pointer.release) if seen.pointer.release else None
-        return Situation(seen, current, listing.result())
+        current = _record(bucket, seen.pointer.release) if seen.pointer.release else None
+        found = Situation(seen, current, listing.result())
+    if current is None and seen.pointer.release is not None:
+        raise PipelineError(
+            f"the current release is {seen.pointer.release}, and its record is gone",
+            where=_where(bucket, seen.pointer.release),
+            mend=f"Restore its last version, or delete {POINTER_KEY} to publish everything as a first release.",
+        )
+    return found
+
+
+def checksums(bucket: Bucket, keys: Sequence[str]) -> dict[str, str]:
+    """Key → the SHA-256 of its content, as far as S3 knows it: a request each, side by side."""
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="checksums") as pool:
+        found = pool.map(bucket.head, keys)
+        return {key: there.sha256 for key, there in zip(keys, found, strict=True) if there is not None}
 
 
 def read_record(bucket: Bucket, release: str) -> ReleaseRecord:
@@ -85,7 +101,16 @@ def history(bucket: Bucket, newest: str | None, most: int) -> list[ReleaseRecord
 
 def _record(bucket: Bucket, release: str) -> ReleaseRecord | None:
     stored = bucket.get(record.key_of(release))
-    return None if stored is None else record.parse(stored.content, where=_where(bucket, release))
+    if stored is None:
+        return None
+    found = record.parse(stored.content, where=_where(bucket, release))
+    if found.id != release:
+        raise PipelineError(
+            f"this is the record of another release, {found.id}",
+            where=_where(bucket, release),
+            mend="Restore the object's last version.",
+        )
+    return found
 
 
 def _where(bucket: Bucket, release: str) -> str:

@@ -1,14 +1,4 @@
-"""The working tree's share of a release: the files of `dags/` that Airflow needs, with their checksums.
-
-What is shipped: every file below `dags/`, except
-- names that start with a dot, other than `.airflowignore`, which Airflow reads;
-- `__pycache__` and `*.pyc`;
-- folders named `tests`;
-- `_release.json` at the top, which the pipeline writes itself;
-- `requirements.txt`, `startup.sh` and `plugins/` at the top: MWAA takes them from elsewhere in the bucket.
-
-`.airflowignore` excludes nothing here: Airflow does not look for DAGs in those files, but DAGs import and read them.
-"""
+"""The working tree's share of a release: the files of `dags/` that are shipped (see `shipped.py`), with checksums."""
 
 import hashlib
 import os
@@ -16,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import PipelineError
@@ -24,6 +14,7 @@ from pipeline.names import RELEASE_FILE
 from pipeline.release.imports import imports_of, order
 from pipeline.release.plugins import zip_folder
 from pipeline.release.record import PartName
+from pipeline.release.shipped import is_left_out, is_shipped
 
 DAGS_PREFIX = "dags/"
 PART_KEYS: dict[PartName, str] = {
@@ -31,7 +22,6 @@ PART_KEYS: dict[PartName, str] = {
     "plugins": "plugins.zip",
     "startup": "startup.sh",
 }
-_TAKEN_OUT = frozenset({"requirements.txt", "startup.sh", "plugins", PurePosixPath(RELEASE_FILE).name})
 _LONGEST_KEY = 1024  # bytes of UTF-8 (S3 user guide, object keys)
 _CHUNK = 1 << 20
 _LARGE = 8 << 20  # bytes: larger files are not held in memory, of which a build has little
@@ -111,6 +101,9 @@ class Tree:
         return replace(self, files=dict(sorted({**self.files, RELEASE_FILE: generated(RELEASE_FILE, content)}.items())))
 
 
+NO_TREE = Tree({}, {}, {})
+
+
 def generated(key: str, content: bytes, level: int = 0) -> Source:
     """Content that exists in memory only."""
     return _from_memory(key, content, level, None)
@@ -129,7 +122,7 @@ def gather(dags: Path) -> Tree:
         raise PipelineError(
             "the DAG folder does not exist", where=str(dags), mend="Run the command in the project's folder."
         )
-    paths = {relative: path for relative, path in _walk(dags, "") if relative.split("/")[0] not in _TAKEN_OUT}
+    paths = {relative: path for relative, path in _walk(dags, "") if is_shipped(relative)}
     python = {name: _bytes(path) for name, path in paths.items() if name.endswith(".py")}
     graph = imports_of(python)
     level = order(python, graph)
@@ -159,7 +152,7 @@ def _walk(folder: Path, prefix: str, root: Path | None = None) -> Iterator[tuple
     """Every file to ship below a folder, in order: path relative to the folder walked first, and where it is read."""
     root = root or folder
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if _left_out(entry.name):
+        if is_left_out(entry.name):
             continue
         path = Path(entry.path)
         relative = _checked(f"{prefix}{entry.name}", path)
@@ -169,17 +162,16 @@ def _walk(folder: Path, prefix: str, root: Path | None = None) -> Iterator[tuple
                 raise PipelineError(
                     "links to folders are not followed", where=str(path), mend="Replace the link by the folder itself."
                 )
+            if not target.is_file():
+                raise _no_file(path)
             yield relative, target
         elif entry.is_dir():
             if entry.name != "tests":
                 yield from _walk(path, f"{relative}/", root)
         elif entry.is_file():
             yield relative, path
-
-
-def _left_out(name: str) -> bool:
-    hidden = name.startswith(".") and name != ".airflowignore"
-    return hidden or name == "__pycache__" or name.endswith(".pyc")
+        else:
+            raise _no_file(path)
 
 
 def _inside(path: Path, root: Path) -> Path:
@@ -196,6 +188,11 @@ def _inside(path: Path, root: Path) -> Path:
             mend="Copy the file into the folder: what is outside is not part of the release.",
         )
     return target
+
+
+def _no_file(path: Path) -> PipelineError:
+    """A pipe or a device would be read forever."""
+    return PipelineError("this is neither a file nor a folder", where=str(path), mend="Remove it.")
 
 
 def _checked(relative: str, path: Path) -> str:

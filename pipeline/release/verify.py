@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.release.airflow import LONGEST_PATH, Airflow, AirflowAnswerError, pages
 
-_SOURCES_READ = 100  # beyond that many changed files, parse times must do: InvokeRestApi allows 10 requests a second
+SOURCES_READ = 100  # beyond that many changed files, parse times must do: InvokeRestApi allows 10 requests a second
 _TRACE_LINES = 12
 
 
@@ -27,12 +27,14 @@ class Patience:
         settled: After this, an import error is no longer one of a half copied folder.
         deadline: A new DAG shows after up to 300 s (user guide), a removed one after a round of clearing up.
         poll: Between two looks.
+        because: The options of Airflow, as far as it takes longer than usual for them; see `patience.py`.
     """
 
     copied: float = 35
     settled: float = 75
     deadline: float = 600
     poll: float = 5
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,16 +181,26 @@ def verify(
     Raises:
         PipelineError: A DAG cannot be imported, or what was expected did not come about in time.
         AirflowUnreachableError: Airflow stopped answering, so nothing is proven.
+        AirflowAnswerError: Airflow answers with errors, and to the end if it is only busy.
     """
     patience = patience or Patience()
-    started, mark, said = clock(), None, ""
+    if patience.because:
+        tell(f"Airflow may take up to {patience.deadline / 60:.0f} min to take it over, for {patience.because}")
+    started, mark, said, proven = clock(), None, "", set[str]()
     while True:
         alive()
         elapsed = clock() - started  # before the look: a slow one shows what was there when it began
-        now = observe(airflow)
+        try:
+            now = observe(airflow)
+            sources = _sources(airflow, expectation, before, now, proven)
+        except AirflowAnswerError as error:
+            if not error.is_busy or elapsed >= patience.deadline:
+                raise
+            tell(f"Airflow is asked again: {error.what}")
+            pause(patience.poll)
+            continue
         if mark is None and elapsed >= patience.copied:
             mark = now
-        sources = _sources(airflow, expectation, before, now)
         settled = mark is not None and elapsed >= patience.settled
         verdict = judge(expectation, before, mark, now, sources, settled=settled)
         if verdict.failures:
@@ -216,20 +228,28 @@ def _give_up(verdict: Verdict, seconds: float, tell: Callable[[str], None]) -> N
     tell(f"remark: {'; '.join(verdict.hoped[:10])} within {seconds:g} s; the release stays, for it may define none")
 
 
-def _sources(airflow: Airflow, expectation: Expectation, before: Seen, now: Seen) -> dict[str, str]:
-    """The texts Airflow last parsed the changed DAGs from: asked for those only that were parsed since the start."""
-    if len(expectation.changed) > _SOURCES_READ:
+def _sources(airflow: Airflow, expectation: Expectation, before: Seen, now: Seen, proven: set[str]) -> dict[str, str]:
+    """The texts Airflow last parsed the changed DAGs from: asked for those only that were parsed since the start.
+
+    `proven` are the DAGs of which the new text was seen; they are not asked for once more, and new ones are added.
+    """
+    if len(expectation.changed) > SOURCES_READ:
         return {}
     found: dict[str, str] = {}
     for dag in now.dags.values():
         path = f"/dagSources/{dag.id}"
         if dag.file not in expectation.changed or len(path) > LONGEST_PATH:
             continue
+        if dag.id in proven:
+            found[dag.id] = expectation.changed[dag.file]
+            continue
         if dag.id in before.dags and before.dags[dag.id].parsed == dag.parsed:
             found[dag.id] = ""
             continue
         try:
             found[dag.id] = str(airflow.get(path).get("content", ""))
+            if _same(found[dag.id], expectation.changed[dag.file]):
+                proven.add(dag.id)
         except AirflowAnswerError as error:
             if error.status != 404:  # noqa: PLR2004 - HTTP: the DAG went between the two requests, or is not stored yet
                 raise

@@ -51,7 +51,9 @@ class FakeBucket:
         self.requests += 1
         content = self._versions.get(key, [None])[-1 if version is None else int(version)]
         at = version or str(len(self._versions.get(key, [])) - 1)
-        return None if content is None else Written(self._etag(key, at), at)
+        if content is None:
+            return None
+        return Written(self._etag(key, at), at, hashlib.sha256(content).hexdigest())
 
     def put(self, key: str, content: bytes | BinaryIO, sha256: str, *, expected: str | None = None) -> Written:
         body = content if isinstance(content, bytes) else content.read()

@@ -1,11 +1,14 @@
 """Unlucky circumstances, each with a clear outcome: sentences and exit codes of the real command, never a traceback."""
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
 from werkzeug.wrappers import Response
 
+from pipeline.release.connection import person
 from pipeline.release.tree import gather
 from tests.release.conftest import Aws, Project, Sent, make_bucket
 from tests.release.fakes import FakeBucket
@@ -50,6 +53,73 @@ def test_a_bucket_without_versions_is_left_as_it_is(aws: Aws, project: Project) 
     assert aws.writes() == []
 
 
+def test_versioning_that_was_suspended_holds_nobody_up_once_it_is_on_again(aws: Aws, project: Project) -> None:
+    project.sync()
+    s3 = aws.client("s3")
+    s3.put_bucket_versioning(Bucket=project.bucket, VersioningConfiguration={"Status": "Suspended"})
+    project.write({"orders.py": "# two\n"})
+    for _ in range(2):
+        assert "the bucket keeps no versions, so nothing could be rolled back" in project.sync(code=1)
+    assert project.pointer()["lock"] is None
+    assert project.contents()["dags/orders.py"] == b"from common.s3 import copy\n"
+    s3.put_bucket_versioning(Bucket=project.bucket, VersioningConfiguration={"Status": "Enabled"})
+    project.sync()
+
+
+def test_files_from_before_the_bucket_kept_versions_are_stored_anew(aws: Aws, project: Project) -> None:
+    s3 = aws.client("s3")
+    s3.delete_bucket(Bucket=project.bucket)
+    make_bucket(aws, project.bucket, versioned=False)
+    for key, content in (("dags/sql/a.sql", "select 1"), ("requirements.txt", "pandas")):
+        s3.put_object(Bucket=project.bucket, Key=key, Body=content)
+    s3.put_bucket_versioning(Bucket=project.bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert "adopt" in project.sync()
+    record = project.json(f"releases/{project.pointer()['release']}.json")
+    assert "null" not in {file["version"] for file in record["files"].values()}
+
+
+def test_a_current_release_whose_record_is_gone_says_what_to_restore(aws: Aws, project: Project) -> None:
+    project.sync()
+    release = project.pointer()["release"]
+    aws.client("s3").delete_object(Bucket=project.bucket, Key=f"releases/{release}.json")
+    said = project.sync(code=1)
+    assert f"releases/{release}.json: the current release is {release}, and its record is gone" in said
+    assert "delete releases/current.json to publish everything as a first release" in said
+    aws.client("s3").delete_object(Bucket=project.bucket, Key="releases/current.json")
+    assert "adopt" in project.sync()
+
+
+def test_a_record_under_another_one_s_name_is_refused(aws: Aws, project: Project) -> None:
+    project.sync(commit="1111111")
+    first = project.json(f"releases/{project.pointer()['release']}.json")
+    project.write({"orders.py": "# two\n"})
+    project.sync(commit="2222222")
+    key = f"releases/{project.pointer()['release']}.json"
+    aws.client("s3").put_object(Bucket=project.bucket, Key=key, Body=json.dumps(first))
+    done = project.run("releases", "dev")
+    assert done.returncode == 1
+    assert f"{key}: this is the record of another release, {first['id']}" in done.stderr
+
+
+def test_keys_that_xml_cannot_hold_or_that_would_drive_a_terminal_are_deleted(aws: Aws, project: Project) -> None:
+    for name in ("a\x01b.py", "a\x1b[2Jb.py", "\u202eyp.exe"):
+        aws.client("s3").put_object(Bucket=project.bucket, Key=f"dags/{name}", Body="x")
+    said = project.sync()
+    assert not {"\x01", "\x1b", "\u202e"} & set(said)
+    assert "dags/a\ufffd[2Jb.py" in said
+    assert set(project.contents()) == {
+        f"dags/{name}" for name in ("_release.json", "orders.py", "common/s3.py", "sql/a.sql")
+    }
+
+
+def test_who_has_no_name_on_this_machine_can_release() -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    assert person(nobody) == f"uid-{os.getuid()}@{socket.gethostname()}"
+    assert person(lambda: "ann") == f"ann@{socket.gethostname()}"
+
+
 def test_a_denied_key_leaves_the_former_release_and_no_lock(aws: Aws, project: Project) -> None:
     project.sync()
     before = project.pointer()["release"]
@@ -88,6 +158,18 @@ def test_a_sync_during_a_rollback_says_who_holds_the_lock(aws: Aws, project: Pro
     assert done.returncode == 0, done.stderr
     assert codes == [3]
     assert project.contents()["dags/orders.py"] == b"from common.s3 import copy\n"
+
+
+def test_a_rollback_to_a_task_definition_that_was_deregistered_is_refused(aws: Aws, project: Project) -> None:
+    project.sync()
+    project.deploy_tasks(2)
+    project.sync()
+    aws.client("ecs").deregister_task_definition(taskDefinition=f"{project.name}-ingest:1")
+    aws.forget()
+    done = project.run("rollback", "dev", "--no-verify")
+    assert done.returncode == 1
+    assert f"{project.name}-ingest:1: somebody deregistered this revision of the task definition" in done.stderr
+    assert aws.writes() == []
 
 
 def test_a_rollback_to_a_release_that_never_was_names_it(aws: Aws, project: Project) -> None:

@@ -1,5 +1,6 @@
 """Deploying to an Airflow that is asked: proven there, taken back when it fails. S3 is moto's, the rest are fakes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.release import deploy, lock
 from pipeline.release.airflow import AirflowUnreachableError, MwaaAirflow
+from pipeline.release.mwaa import Replacement
+from pipeline.release.record import PartName
 from tests.release.conftest import Aws
 from tests.release.fakes import FakeAirflow
 from tests.release.values import ORIGIN, deployment, write
@@ -56,6 +59,57 @@ def test_requirements_that_pip_cannot_install_fail_the_release_and_are_taken_bac
     assert world.contents() == {"dags/a.py": "1"}, "no DAG was published"
     assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
     assert world.current() == first
+
+
+def test_a_rollback_brings_the_files_back_before_it_waits_for_workers(world: World) -> None:
+    first = world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    second = world.sync({"a.py": "2", "requirements.txt": "polars"})
+    held: list[str] = []
+    pin = world.mwaa.pin
+
+    def noting(versions: Mapping[PartName, str], replacement: Replacement) -> None:
+        held.append(world.contents()["dags/a.py"])
+        pin(versions, replacement)
+
+    world.mwaa.pin = noting  # type: ignore[method-assign]
+    world.roll_back()
+    world.roll_back(second.id)
+    assert held == ["1", "1"], "files first on the way back, requirements first on the way forward"
+    assert f"the DAG files are those of {first.id}" in world.said
+
+
+def test_a_rollback_whose_requirements_pip_cannot_install_puts_the_files_forward_again(world: World) -> None:
+    first = world.sync({"a.py": "import h  # 1", "h.py": "1", "requirements.txt": "pandas"})
+    second = world.sync({"a.py": "import h  # 2", "h.py": "2", "requirements.txt": "polars"})
+    gone = first.parts["requirements"].version
+    world.mwaa.pip = lambda version: ["ERROR: pandas was yanked"] if version == gone else []
+    with pytest.raises(PipelineError, match="yanked") as error:
+        world.roll_back()
+    assert f"Release {second.id} was restored: 2 files put back" in error.value.mend
+    assert world.contents() == {"dags/a.py": "import h  # 2", "dags/h.py": "2"}
+    assert world.mwaa.pinned["requirements"] == second.parts["requirements"].version
+    assert lock.read(world.bucket).pointer.restores is None
+
+
+def test_a_rollback_that_mwaa_refuses_has_brought_the_files_back_and_can_be_run_again(world: World) -> None:
+    first = world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    world.sync({"a.py": "2", "requirements.txt": "polars"})
+    world.mwaa.status = "UPDATING"
+    with pytest.raises(PipelineError, match="is UPDATING"):
+        world.roll_back(first.id)
+    assert world.contents() == {"dags/a.py": "1"}
+    world.mwaa.status = "AVAILABLE"
+    assert world.roll_back(first.id).restores == first.id
+    assert world.mwaa.pinned["requirements"] == first.parts["requirements"].version
+
+
+def test_when_mwaa_refuses_requirements_it_is_said_that_no_dag_file_was_published(world: World) -> None:
+    world.sync({"a.py": "1"})
+    world.mwaa.fails_with = "no such version"
+    with pytest.raises(PipelineError, match="no such version") as error:
+        world.sync({"a.py": "2", "requirements.txt": "pandas"})
+    assert error.value.mend.startswith("No DAG file was published. Correct requirements.txt")
+    assert world.contents() == {"dags/a.py": "1"}
 
 
 def test_requirements_that_are_new_and_bad_leave_an_empty_one(world: World) -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,9 @@ def test_an_environment_that_cannot_be_read_is_no_empty_one() -> None:
 def test_of_an_environment_that_cannot_be_read_no_difference_is_asserted() -> None:
     told = {section.title: section.state for section in sections(UNREAD)[1:]}
     assert all(state.startswith("not known") for title, state in told.items() if title != "Tests"), told
-    assert told["DAGs"] == "not known: the environment could not be read; this commit has 1"
-    assert told["Images"] == "not known: the environment could not be read; this commit has 1 (ingest)"
+    assert told["DAGs"] == "not known; this commit has 1"
+    assert told["Images"] == "not known; this commit has 1 (ingest)"
+    assert {told[title] for title in ("Workers", "In flight", "Drift", "Commits")} == {"not known"}
     document = UNREAD.document()
     unknown = ("commits", "files", "dags", "images", "parts", "requirements", "replaces_workers", "drift")
     assert {name: document[name] for name in unknown} == dict.fromkeys(unknown)
@@ -157,7 +159,7 @@ def test_what_is_not_committed_is_said_to_be() -> None:
         f"prod runs {FIRST} (commit c0ffee1 with uncommitted changes); "
         "this is commit abcdef0123 with uncommitted changes"
     )
-    assert page(found).count("with uncommitted changes") == 2
+    assert page(found).count("with uncommitted changes") == 3, "twice in the title, once of what runs"
     assert (found.document()["uncommitted"], found.document()["running"]["uncommitted"]) == (True, True)
     assert "uncommitted" not in page(FULL)
 
@@ -166,8 +168,7 @@ def test_times_are_told_with_their_zone() -> None:
     berlin = timezone(timedelta(hours=1))
     found = replace(FULL, written=datetime(2026, 11, 8, 0, 30, tzinfo=berlin))
     assert dict(facts(found)) == {
-        "Release": "commit abcdef0123",
-        "Runs now": "commit c0ffee1, not verified in Airflow, released 2026-11-07 10:15 UTC by ann@laptop as " + FIRST,
+        "Runs now": f"commit c0ffee1, since 2026-11-07 10:15 UTC, not verified in Airflow ({FIRST})",
         "As of": "2026-11-07 23:30 UTC",
     }
     words = Page(page(found)).words
@@ -223,7 +224,7 @@ def test_the_summary_fits_an_approval_and_names_every_section() -> None:
     assert "\n" not in line
     for said in ("2 commits by 2 authors", "workers: will be replaced", "in flight: 1 DAG run, 3 tasks"):
         assert said in line
-    assert len(summary(replace(FULL, unread="x" * 5, commits=None, commits_unknown="y" * 2000))) == 700
+    assert len(summary(replace(FULL, commits=None, commits_unknown="y" * 2000))) == 700
 
 
 class Page(HTMLParser):
@@ -233,6 +234,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.outside: list[str] = []
+        self.ids: set[str] = set()
         self.stack: list[str] = []
         self.words = ""
         self.feed(content)
@@ -240,6 +242,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.outside += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
         if tag != "meta":
             self.stack.append(tag)
 
@@ -253,7 +256,8 @@ class Page(HTMLParser):
 def test_the_page_needs_nothing_else_and_is_made_for_a_phone() -> None:
     found = Page(page(FULL))
     assert found.stack == [], "every element is closed"
-    assert found.outside == []
+    assert all(link.startswith("#") for link in found.outside), "within the page only"
+    assert {link.removeprefix("#") for link in found.outside} == found.ids, "and somewhere"
     assert not {"script", "link", "img", "table", "iframe"} & set(found.tags)
     assert 'name="viewport" content="width=device-width, initial-scale=1"' in page(FULL)
     assert not re.search(r"url\(|@import|width:\s*\d{3,}px", page(FULL))
@@ -268,28 +272,70 @@ def test_the_page_says_all_that_the_text_says_and_escapes_it() -> None:
     assert EVIL in words
 
 
-def test_what_needs_a_look_is_open_marked_and_said_at_the_top() -> None:
+def test_everything_is_said_at_the_top_and_what_needs_a_look_is_marked_and_open() -> None:
     content = page(FULL)
     cards = re.findall(r"<details[^>]*>", content)
     marked = [section.warns for section in sections(FULL)]
     assert [("warns" in card) for card in cards] == marked
     assert all("open" in card for card, warns in zip(cards, marked, strict=True) if warns)
     top = content[: content.index("<details")]
-    assert [f"<li><b>{section.title}</b>: {section.state}</li>" in top for section in sections(FULL)] == marked
-    assert "before you approve" not in page(Dossier("prod", "abcdef0123456789"))
+    for section in sections(FULL):
+        row = re.search(f'<div( class="look")?><b>(⚠ )?<a href=[^>]*>{section.title}</a></b><span>(.*)</span>', top)
+        assert row is not None
+        assert [bool(row[1]), bool(row[2]), row[3]] == [section.warns, section.warns, section.state]
 
 
-def test_a_section_without_more_to_show_cannot_be_opened() -> None:
-    content = page(Dossier("prod", "abcdef0123456789"))
+def test_what_has_nothing_more_to_say_is_said_at_the_top_alone() -> None:
+    bare = Dossier("prod", "abcdef0123456789")
+    content = page(bare)
     assert "<details" not in content
-    assert content.count('<div class="card">') == len(sections(Dossier("prod", "abcdef0123456789")))
-    assert "no difference: Airflow and its images stay as they are" in content
+    assert "<a " not in content
+    assert all(content.count(f"<b>{section.title}</b>") == 1 for section in sections(bare))
+
+
+def test_no_difference_is_said_only_of_what_is_known() -> None:
+    bare = Dossier("prod", "abcdef0123456789")
+    said = "no difference: Airflow stays as it is, and whether its images change is not known"
+    assert said in page(bare)
+    assert said in list(text(bare))
+    known = replace(bare, images=())
+    assert "no difference: Airflow stays as it is, and its images stay as they are" in page(known)
+
+
+def test_no_text_can_turn_a_line_around_or_drive_a_terminal() -> None:
+    spoofed = "\u202eexe.gnp\x1b[2J\ud800"
+    found = replace(FULL, running=None, commits=Between((Commit("1" * 40, (), spoofed, 0, spoofed),)))
+    found = replace(found, commit=spoofed, drift={spoofed: spoofed})
+    for told in (page(found), summary(found)):
+        assert not set(spoofed) - set("exe.gnp[2J") & set(told)
+        told.encode()
+    assert "\ufffdexe.gnp\ufffd[2J\ufffd" in page(found)
+
+
+def test_text_and_background_contrast_as_wcag_aa_asks() -> None:
+    light, dark = (dict(re.findall(r"--(\w+):(#\w+)", style)) for style in page(FULL).split("@media", 1))
+    for colours in (light, dark):
+        for front, back in product(("ink", "quiet", "warn"), ("page", "card", "warned")):
+            assert contrast(colours[front], colours[back]) >= 4.5, (front, back)
+
+
+def contrast(front: str, back: str) -> float:
+    """WCAG 2.2, contrast ratio."""
+    darker, lighter = sorted(map(_luminance, (front, back)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) > 4 else "".join(2 * digit for digit in colour[1:])
+    parts = (int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4))
+    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_a_long_list_is_closed_so_that_what_is_below_it_is_found() -> None:
     gone = tuple(DagChange(f"dag{number}", ("in a.py",)) for number in range(30))
     content = page(replace(FULL, dags=DagDifference(removed=gone)))
-    assert '<details class="card warns"><summary class="head"><b>⚠ DAGs</b>30 removed' in content
+    assert '<details id="dags" class="card warns"><summary class="head"><b>⚠ DAGs</b>30 removed' in content
 
 
 def test_a_dag_is_changed_when_only_what_it_imports_is(tmp_path: Path) -> None:

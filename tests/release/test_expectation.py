@@ -7,7 +7,7 @@ from pipeline.release import plan, structure, tree
 from pipeline.release.expectation import names_dag, of_deploy, of_rollback, perhaps_ignored
 from pipeline.release.rollback import Standing, decide
 from pipeline.release.verify import Dag, Expectation, Seen
-from tests.release.values import file_record, listed, release, write
+from tests.release.values import file_record, listed, release, source, write
 
 DAG = "from airflow.sdk import DAG\n"
 NOTHING = Seen({}, {})
@@ -71,9 +71,26 @@ def test_whatever_airflow_copies_is_waited_for(tmp_path: Path, name: str) -> Non
 def test_a_restored_file_has_its_dags_again() -> None:
     files = {"dags/back.py": file_record("b"), "dags/q.sql": file_record("q"), "dags/a.py": file_record("a")}
     target = release(files, dags={"b": structure.Dag(file="back.py"), "a": structure.Dag(file="a.py")})
-    found = of_rollback(decide(target, Standing(), {"dags/a.py": listed("a")}), target.dags)
+    plan = decide(target, Standing(), {"dags/a.py": listed("a")})
+    found = of_rollback(plan, tree.NO_TREE, NOTHING, dags=target.dags)
     assert found.defining == {"back.py"}
+    assert found.affected == {"back.py", "q.sql"}
     assert found.settles
+    back = tree.Tree({"dags/back.py": source("dags/back.py", "b")}, {}, {})
+    found = of_rollback(plan, back, NOTHING, dags=target.dags)
+    assert found.changed == {"back.py": "b"}
+    assert found.affected == {"q.sql"}
+    assert found.settles
+
+
+def test_a_rollback_to_a_release_of_unknown_dags_waits_for_those_that_its_texts_name() -> None:
+    texts = {"back.py": DAG, "had.py": "make()\n", "h.py": "x = 1\n", "off.py": DAG, ".airflowignore": "off.py\n"}
+    files = {f"dags/{name}": file_record(text) for name, text in texts.items()}
+    back = tree.Tree({key: source(key, texts[key.removeprefix("dags/")]) for key in files}, {}, {})
+    before = Seen({"made": Dag("made", "had.py", "t1")}, {})
+    found = of_rollback(decide(release(files), Standing(), {}), back, before)
+    assert found.changed == {"back.py": DAG, "had.py": "make()\n"}
+    assert not found.defining
 
 
 def test_after_an_interruption_errors_of_what_is_there_already_count(tmp_path: Path) -> None:
@@ -95,7 +112,7 @@ def test_removed_files_are_to_lose_their_dags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("text", "found"),
     [
         ("from airflow.sdk import dag, task", True),
         ("from airflow import DAG", True),
@@ -105,8 +122,8 @@ def test_removed_files_are_to_lose_their_dags(tmp_path: Path) -> None:
         ("def (", True),
     ],
 )
-def test_a_dag_file_says_so_itself(source: str, found: bool) -> None:
-    assert names_dag(source.encode()) is found
+def test_a_dag_file_says_so_itself(text: str, found: bool) -> None:
+    assert names_dag(text.encode()) is found
 
 
 @pytest.mark.parametrize("pattern", ["sub", "sub/", "/sub/a.py", "*.py", "sub/*", "a"])

@@ -32,6 +32,11 @@ def test_a_module_runs_after_the_packages_above_it() -> None:
         ("common/new.py", "from . import s3", "common/s3.py"),
         ("common/new.py", "from .s3 import copy", "common/s3.py"),
         ("common/deep/new.py", "from ..s3 import copy", "common/s3.py"),
+        ("dag.py", "from common import (\n    s3,\n)", "common/s3.py"),
+        ("dag.py", "x = 1; import config", "config.py"),
+        ("dag.py", "import os, \\\n    config", "config.py"),
+        ("dag.py", "from \\\r\n    common \\\r\n    import s3", "common/s3.py"),
+        ("dag.py", "x = 1\rimport config\r", "config.py"),
     ],
 )
 def test_every_way_to_import_is_seen(path: str, line: str, imported: str) -> None:

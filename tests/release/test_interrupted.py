@@ -121,14 +121,15 @@ def test_until_its_lock_expires_a_dead_sync_keeps_others_out(aws: Aws, project: 
     assert "ann holds the release lock since" in project.sync(code=3)
 
 
-def test_interrupted_by_ctrl_c_the_lock_is_let_go(aws: Aws, project: Project) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_the_lock_is_let_go(aws: Aws, project: Project, by: signal.Signals) -> None:
     project.sync()
     project.write({"orders.py": "# two\n"})
     running: list[subprocess.Popen[str]] = []
 
     def interrupt(sent: Sent) -> None:
         if sent.path.endswith("dags/orders.py"):
-            os.kill(running[0].pid, signal.SIGINT)
+            os.kill(running[0].pid, by)
             time.sleep(0.5)
 
     aws.after = interrupt

@@ -84,6 +84,18 @@ def test_a_rollback_waits_for_a_deleted_dag_to_come_back(world: World) -> None:
     assert set(world.airflow.dags) == {"a", "b"}
 
 
+def test_where_a_release_knows_no_dags_a_rollback_waits_for_those_its_files_define_all_the_same(world: World) -> None:
+    late(world, finds_after=200)
+    world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1)})
+    world.sync({"a.py": DAG.format(2), "b.py": None})
+    assert world.airflow is not None
+    began = world.clock()
+    assert world.roll_back().verified
+    assert set(world.airflow.dags) == {"a", "b"}
+    assert 200 < world.clock() - began < Patience().deadline
+    assert any("/dagSources/b" in path for path in world.airflow.asked), "proven by its text"
+
+
 def test_dags_that_were_parsed_from_their_new_text_are_verified_at_once(world: World) -> None:
     late(world)
     world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1)})

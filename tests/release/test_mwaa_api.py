@@ -152,6 +152,24 @@ def test_an_airflow_that_is_busy_is_asked_again(failures: int, answered: bool) -
             airflow.get("/dags")
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"Error": {"Code": "RestApiClientException"}, "RestApiStatusCode": 429},
+        {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},
+        {"Error": {"Code": "InternalServerException"}, "ResponseMetadata": {"HTTPStatusCode": 500}},
+    ],
+)
+def test_who_is_asked_too_often_is_not_out_of_reach(response: dict[str, Any]) -> None:
+    pauses: list[float] = []
+    airflow = MwaaAirflow(Answering(response, 2), "etl-dev", pause=pauses.append)  # type: ignore[arg-type]
+    assert airflow.get("/dagSources/a") == {"dags": []}
+    assert pauses == [1.0, 2.0]
+    with pytest.raises(AirflowAnswerError) as error:
+        MwaaAirflow(Answering(response, 9), "etl-dev", pause=pauses.append).get("/dags")  # type: ignore[arg-type]
+    assert error.value.is_busy
+
+
 def test_what_was_asked_to_be_made_is_not_asked_for_twice() -> None:
     busy = Answering({"Error": {"Code": "RestApiServerException"}, "RestApiStatusCode": 502}, 1)
     with pytest.raises(AirflowAnswerError, match="502"):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.release.bucket import ABSENT, Listed
-from pipeline.release.plan import EMPTY_PARTS, Action, Plan, decide, wanted_parts
+from pipeline.release.plan import EMPTY_PARTS, Action, Plan, decide, unclear, wanted_parts
 from pipeline.release.record import PartRecord, ReleaseRecord, TaskRecord
 from pipeline.release.tree import Source
 from tests.release.values import ARN, FIRST, file_record, listed, md5, release, source
@@ -27,6 +27,8 @@ def plan(
         listing=listing,
         keep=keep,
         unsettled=given.get("unsettled", ()),  # type: ignore[arg-type]
+        stored=given.get("stored"),  # type: ignore[arg-type]
+        unfinished=bool(given.get("unfinished")),
     )
 
 
@@ -63,6 +65,36 @@ def test_each_row_of_the_table(  # noqa: PLR0917 - the table's columns
     assert row.reason.startswith(reason)
     if action.changes:
         assert row.expected == (md5(there) if there else ABSENT)
+
+
+def test_in_an_encrypted_bucket_the_checksum_that_s3_keeps_tells_what_is_there_already() -> None:
+    wanted, listing = {KEY: source(KEY, "two")}, {KEY: Listed("opaque", 3)}
+    record = release({KEY: file_record("one", etag="opaque before")})
+    assert unclear(wanted, record, listing) == [KEY]
+    (row,) = plan(wanted, record, listing, stored={KEY: wanted[KEY].sha256}).rows
+    assert (row.action, row.drift, row.expected) == (Action.ADOPT, False, "opaque")
+    (row,) = plan(wanted, record, listing, stored={KEY: ""}).rows
+    assert (row.action, row.drift) == (Action.UPLOAD, True)
+
+
+@pytest.mark.parametrize(
+    ("there", "keep"),
+    [
+        (None, ()),  # not there
+        (Listed("opaque", 4), ()),  # another size
+        (Listed("as recorded", 3), ()),
+        (listed("two"), ()),  # the MD5 says it
+        (Listed("opaque", 3), ("a.*",)),
+    ],
+)
+def test_where_the_listing_says_it_s3_is_not_asked(there: Listed | None, keep: tuple[str, ...]) -> None:
+    record = release({KEY: file_record("one", etag="as recorded")})
+    assert unclear({KEY: source(KEY, "two")}, record, {KEY: there} if there else {}, keep) == []
+
+
+def test_after_a_release_that_did_not_end_nobody_s_hands_are_blamed_for_certain() -> None:
+    made = plan({KEY: source(KEY, "one")}, release({KEY: file_record("one")}), {KEY: listed("else")}, unfinished=True)
+    assert made.rows[0].reason == "changed by hand or by a release that did not end since the last release"
 
 
 @pytest.mark.parametrize("tree", ["one", None])

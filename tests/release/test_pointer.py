@@ -1,4 +1,7 @@
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,10 +25,33 @@ def test_what_an_earlier_version_wrote_is_understood() -> None:
     assert parse_pointer(content, where="here") == Pointer("r", 7)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2, "release": null, "serial": 0, "lock": null}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"format": 2, "release": null, "serial": 0}'])
 def test_anything_else_is_refused(content: bytes) -> None:
     with pytest.raises(PipelineError, match="which release is current"):
         parse_pointer(content, where="here")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"lock": {**asdict(LOCK), "seconds": "long"}}, "lock.seconds"),
+        ({"lock": {"owner": "ann"}}, "lock.token"),
+        ({"lock": "me"}, "lock"),
+        ({"release": 5}, "release"),
+        ({"serial": "x"}, "serial"),
+        ({"restores": 7}, "restores"),
+        ({"unsettled": ["everything"]}, "unsettled.0"),
+    ],
+)
+def test_a_hand_edit_is_told_by_its_field(wrong: dict[str, Any], named: str) -> None:
+    content = json.dumps({**json.loads(Pointer("r", 7).dump()), **wrong}).encode()
+    with pytest.raises(PipelineError, match=f"which release is current in format 1: {named}: "):
+        parse_pointer(content, where="here")
+
+
+def test_a_lock_left_by_an_earlier_version_means_that_its_release_did_not_end() -> None:
+    content = json.dumps({"format": 1, "release": "r", "serial": 7, "lock": asdict(LOCK)}).encode()
+    assert parse_pointer(content, where="here").unfinished
 
 
 @pytest.mark.parametrize(("silent", "dead"), [(0, False), (60, False), (61, True)])

@@ -85,6 +85,14 @@ def test_a_mix_left_by_an_interrupted_rollback_is_sorted_out_file_by_file() -> N
     assert order(target, Standing(current, interrupted=FIRST), listing) == [HELPER, DAG, LOST_DAG]
 
 
+@pytest.mark.parametrize(
+    ("current", "target", "last"), [(SECOND, FIRST, True), (FIRST, SECOND, False), (None, FIRST, False)]
+)
+def test_on_the_way_back_mwaa_gets_the_parts_after_the_files(current: str | None, target: str, last: bool) -> None:
+    standing = Standing(release(id=current) if current else None)
+    assert decide(release(id=target), standing, {}).parts_last is last
+
+
 def part(content: str) -> PartRecord:
     return PartRecord(key="requirements.txt", sha256=md5(content) * 2, version=f"version of {content}")
 

@@ -1,7 +1,26 @@
-"""Histories as people read them."""
+"""Plans and histories as people read them."""
 
-from pipeline.release.show import history_lines
+import pytest
+
+from pipeline.release.plan import Action, PartRow, Plan, Row
+from pipeline.release.show import history_lines, plan_lines
 from tests.release.values import FIRST, SECOND, release
+
+ROWS = (Row(Action.RESTORE, "dags/a.py", "differs"),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "parts_last", "when"),
+    [
+        (ROWS, False, "which takes a while, and only then the DAG files follow"),
+        (ROWS, True, "once the DAG files are back: these take seconds, the workers a while"),
+        ((), True, "which takes a while"),
+    ],
+)
+def test_a_plan_says_when_workers_are_replaced(rows: tuple[Row, ...], parts_last: bool, when: str) -> None:
+    parts = (PartRow(Action.RESTORE, "requirements", "differs now"),)
+    plan = Plan("dev", FIRST, rows, parts, (), parts_last=parts_last)
+    assert list(plan_lines(plan, "FORCED"))[-1] == f"  MWAA will replace its workers (FORCED), {when}"
 
 
 def test_a_release_of_files_that_nobody_committed_says_so() -> None:

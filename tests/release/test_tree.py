@@ -87,6 +87,16 @@ def test_a_link_out_of_the_folder_or_to_nothing_is_refused(tmp_path: Path, targe
     assert error.value.where.endswith("dags/link")
 
 
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_what_would_be_read_forever_is_refused(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    if name == "link":
+        (tmp_path / "link").symlink_to("pipe")
+    with pytest.raises(PipelineError, match="neither a file nor a folder") as error:
+        gather(tmp_path)
+    assert error.value.where.endswith(name)
+
+
 def test_a_link_to_a_folder_is_refused(tmp_path: Path) -> None:
     write(tmp_path, {"sub/a.py": ""})
     (tmp_path / "again").symlink_to("sub")

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from pipeline.errors import LockedError, PipelineError
 from pipeline.release import lock, plan
+from pipeline.release.bucket import ConflictError
 from pipeline.release.deploy import Origin
 from pipeline.release.pointer import POINTER_KEY
 from pipeline.release.record import PartName
@@ -23,7 +24,7 @@ def fail_after_the_parts(world: World, **parts: str) -> None:
     write(world.folder, {**{f"{name}.txt": text for name, text in parts.items()}, "a.py": "2"})
     prepared = world.prepare()
     world.put_by_hand("dags/a.py", "hand")
-    with pytest.raises(PipelineError, match="someone else changed it meanwhile"):
+    with pytest.raises(ConflictError):
         world.finish(prepared)
     world.put_by_hand("dags/a.py", "1")
     write(world.folder, {"a.py": "1"})
@@ -144,6 +145,42 @@ def test_an_error_that_an_interrupted_sync_caused_fails_the_next_one(world: Worl
         world.sync()
     assert world.contents()["dags/h.py"] == "one"
     assert world.current() == first
+
+
+@pytest.mark.parametrize("then", ["two", "three"])
+def test_in_an_encrypted_bucket_an_interrupted_sync_s_errors_count_and_its_files_stay(world: World, then: str) -> None:
+    encrypted = World(world.folder, FakeBucket(opaque=True))
+    first = encrypted.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "one"})
+    encrypted.airflow = watching(encrypted, a_needs_one)
+    look = encrypted.airflow.each_look
+
+    def stop(airflow: FakeAirflow) -> None:
+        look(airflow)
+        if airflow.errors:
+            raise KeyboardInterrupt
+
+    encrypted.airflow.each_look = stop
+    with pytest.raises(KeyboardInterrupt):
+        encrypted.sync({"h.py": "two"})
+    encrypted.airflow.each_look = look
+    write(encrypted.folder, {"h.py": then})
+    (row,) = encrypted.prepare().plan.changes
+    assert row.action is (plan.Action.ADOPT if then == "two" else plan.Action.UPLOAD)
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        encrypted.sync()
+    assert encrypted.contents()["dags/h.py"] == "one"
+    assert encrypted.current() != first, "the restoration is noted"
+    assert not lock.read(encrypted.bucket).pointer.unfinished
+
+
+def test_in_an_encrypted_bucket_parts_that_are_there_are_neither_uploaded_nor_pinned_again(world: World) -> None:
+    encrypted = World(world.folder, FakeBucket(opaque=True))
+    encrypted.sync({"a.py": "1"})
+    fail_after_the_parts(encrypted, requirements="polars")
+    encrypted.sync()
+    assert isinstance(encrypted.bucket, FakeBucket)
+    assert encrypted.bucket.written.count("requirements.txt") == 1
+    assert len(encrypted.mwaa.calls) == 1
 
 
 def a_needs_one(files: Mapping[str, str]) -> dict[str, str]:

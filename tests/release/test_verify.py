@@ -1,8 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.release.airflow import AirflowAnswerError
 from pipeline.release.verify import Dag, Expectation, Patience, Seen, judge, observe, verify
 from tests.release.fakes import FakeAirflow, FakeClock
 
@@ -194,6 +197,57 @@ def test_a_dag_whose_source_cannot_be_asked_for_is_judged_by_time() -> None:
     airflow.each_look = lambda now: now.parse("a.py", "new", name)
     check(airflow, Expectation(changed={"a.py": "new"}), before)
     assert not any(path.startswith("/dagSources") for path in airflow.asked)
+
+
+class Busy(FakeAirflow):
+    """An Airflow that answers a path with an error for so many times, as one that is asked too often does."""
+
+    path: str = "/dagSources/a"
+    status: int = 429
+    times: int = 1
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        if path == self.path and self.times > 0:
+            self.times -= 1
+            raise AirflowAnswerError(self.status, "not now", where=path)
+        return super().get(path, query)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("path", ["/dags", "/dagSources/a"])
+def test_an_airflow_that_is_busy_for_a_while_proves_nothing_against_a_release(path: str, status: int) -> None:
+    airflow = Busy()
+    airflow.path, airflow.status = path, status
+    airflow.parse("a.py", "new", "a")
+    said = check(airflow, Expectation(changed={"a.py": "new"}), NOTHING)
+    assert said == [f"Airflow is asked again: Airflow answers {status}: not now"]
+
+
+def test_an_airflow_that_is_busy_to_the_end_fails_it() -> None:
+    airflow = Busy()
+    airflow.times = 10_000_000
+    airflow.parse("a.py", "new", "a")
+    with pytest.raises(AirflowAnswerError, match="429"):
+        check(airflow, Expectation(changed={"a.py": "new"}), NOTHING)
+
+
+def test_a_source_that_was_seen_is_not_asked_for_again() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "new", "a")
+
+    def look(now: FakeAirflow) -> None:
+        now.parse("a.py", "new", "a")
+        if now.asked.count("/dags") > 3:
+            now.parse("b.py", "new", "b")
+
+    airflow.each_look = look
+    check(airflow, Expectation(changed={"a.py": "new", "b.py": "new"}, defining=frozenset({"b.py"})), NOTHING)
+    assert airflow.asked.count("/dagSources/a") == 1
+
+
+def test_a_long_patience_is_said_with_its_reason() -> None:
+    said = check(FakeAirflow(), Expectation(), NOTHING, replace(NOW, deadline=1470, because="an_option is 900"))
+    assert said == ["Airflow may take up to 24 min to take it over, for an_option is 900"]
 
 
 def test_every_page_is_read() -> None:

@@ -1,0 +1,29 @@
+"""Which files of the DAG folder are released, by their paths. Pure.
+
+Every file below `dags/` is, except
+- names that start with a dot, other than `.airflowignore`, which Airflow reads;
+- `__pycache__` and `*.pyc`;
+- folders named `tests`;
+- `_release.json` at the top, which the pipeline writes itself;
+- `requirements.txt`, `startup.sh` and `plugins/` at the top: MWAA takes them from elsewhere in the bucket.
+
+`.airflowignore` excludes nothing here: Airflow does not look for DAGs in those files, but DAGs import and read them.
+"""
+
+from pathlib import PurePosixPath
+
+from pipeline.names import RELEASE_FILE
+
+_TAKEN_OUT = frozenset({"requirements.txt", "startup.sh", "plugins", PurePosixPath(RELEASE_FILE).name})
+
+
+def is_shipped(path: str) -> bool:
+    """Whether a file is released, by its path below the DAG folder."""
+    names = path.split("/")
+    return names[0] not in _TAKEN_OUT and "tests" not in names[:-1] and not any(map(is_left_out, names))
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder of this name is left out wherever it is."""
+    hidden = name.startswith(".") and name != ".airflowignore"
+    return hidden or name == "__pycache__" or name.endswith(".pyc")
