@@ -15,6 +15,8 @@ from botocore.loaders import Loader
 
 from pipeline.errors import PipelineError
 
+LOG_IN = 'Log in to AWS, or for the local AWS run: eval "$(pipeline local env)"'
+
 
 class _Taken(CredentialProvider):
     """Gives a session the credentials of a role; botocore asks its providers in turn, and this is the only one."""
@@ -91,5 +93,5 @@ def account(of: boto3.Session) -> str:
     except (ClientError, BotoCoreError) as error:
         raise PipelineError(
             f"AWS does not know who is calling: {error}",
-            mend='Log in to AWS, or for the local AWS run: eval "$(pipeline local env)"',
+            mend=LOG_IN,
         ) from None

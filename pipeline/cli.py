@@ -5,6 +5,8 @@ Each package brings its own commands in a `commands` module; they are imported w
 
 import gc
 import importlib
+import io
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,7 +23,7 @@ GARBAGE_AFTER = 100_000  # new objects: commands are short, and Python's 700 wou
 COMMANDS: Final = {
     "doctor": "pipeline.doctor:doctor",
     "test": "pipeline.cli:test",
-    "images": "pipeline.images.commands:images",
+    "images": "pipeline.cli:images",
     "diff": "pipeline.release.dossier_command:diff",
     "sync": "pipeline.release.commands:sync",
     "releases": "pipeline.release.commands:releases",
@@ -37,6 +39,13 @@ COMMANDS: Final = {
     "local": "pipeline.local:local",
 }
 
+IMAGES: Final = {
+    "plan": "pipeline.images.plan_command:plan",
+    "build": "pipeline.images.commands:build",
+    "check": "pipeline.images.commands:check",
+    "pin": "pipeline.images.commands:pin",
+    "prune": "pipeline.prune:prune",
+}
 
 TESTS: Final = {
     "dags": "pipeline.dagtest.commands:dags",
@@ -99,6 +108,11 @@ def pipeline() -> None:
     """Ship Airflow DAGs and the containers they run: test, build, release, operate, on AWS or on this machine."""
 
 
+@click.group(cls=LazyGroup, table=IMAGES)
+def images() -> None:
+    """Which images must be rebuilt, and why; building them, and deleting those that nobody needs."""
+
+
 @click.group(cls=LazyGroup, table=TESTS, invoke_without_command=True)
 @click.pass_context
 def test(ctx: click.Context) -> None:
@@ -119,6 +133,7 @@ def test(ctx: click.Context) -> None:
 def main() -> None:
     """The entry point: every failure a person can cause ends as a sentence and an exit code."""
     gc.set_threshold(GARBAGE_AFTER)
+    _listen()
     try:
         pipeline(prog_name="pipeline", standalone_mode=False)
     except PipelineError as error:
@@ -138,6 +153,16 @@ def main() -> None:
             raise
         _tell(told)
         sys.exit(told.exit_code)
+
+
+def _listen() -> None:
+    """Be ended as by Ctrl-C by whatever ends us politely, so that all that is open is closed; say any name there is."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
+            signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
 
 
 def _tell(error: PipelineError) -> None:

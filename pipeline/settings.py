@@ -211,16 +211,19 @@ def load(folder: Path) -> Settings:
     """Settings from the `cdk.json` in `folder`.
 
     Raises:
-        UsageError: The file is missing, is no JSON, or holds a wrong value.
+        UsageError: The file is missing, cannot be read, is no JSON, or holds a wrong value.
     """
     path = folder / SETTINGS_FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", mend="Run the command in the project's folder.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"it cannot be read: {error.strerror}", where=str(path)) from None
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"not valid JSON: {error}", where=str(path)) from None
-    context = document.get("context", {}).get("pipeline") if isinstance(document, dict) else None
+    of_cdk = document.get("context") if isinstance(document, dict) else None
+    context = of_cdk.get("pipeline") if isinstance(of_cdk, dict) else None
     if context is None:
         raise UsageError("context.pipeline is missing", where=str(path), mend="See README.md, Settings.")
     return parse(context)

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.settings import Settings, parse
+from pipeline.settings import Settings, load, parse
 
 
 def keeping(*patterns: str) -> Settings:
@@ -35,3 +37,29 @@ def test_a_pattern_that_would_match_nothing_is_refused_with_the_one_that_is_mean
 def test_an_empty_pattern_is_refused() -> None:
     with pytest.raises(UsageError, match=r"keep\.0"):
         keeping("")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "context.pipeline is missing"),
+        ('{"context": []}', "context.pipeline is missing"),
+        ('{"context": {"pipeline": null}}', "context.pipeline is missing"),
+        ('{"context": {"pipeline": 3}}', "context.pipeline"),
+        (None, "it cannot be read: Is a directory"),
+    ],
+)
+def test_settings_that_are_none_are_refused_in_a_sentence(
+    tmp_path: Path, content: str | bytes | None, what: str
+) -> None:
+    path = tmp_path / "cdk.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UsageError, match=what):
+        load(tmp_path)

@@ -75,6 +75,24 @@ _CAUSES = (
         "See that the engine runs (`docker info`), and run the command again.",
     ),
     Cause(
+        re.compile(r"toomanyrequests|429 Too Many Requests", re.IGNORECASE),
+        "a registry limits how often images are pulled from it",
+        "Log in to it (docker login), or take the base image from a mirror, such as ECR's pull through cache.",
+    ),
+    Cause(
+        re.compile(
+            r"pull access denied|manifest unknown|failed to resolve source metadata for \S+: \S+: not found",
+            re.IGNORECASE,
+        ),
+        "a base image does not exist, or may not be pulled",
+        "See that its name and tag are right, or log in to its registry: docker login.",
+    ),
+    Cause(
+        re.compile(r"dial tcp|TLS handshake timeout|request canceled while waiting for connection", re.IGNORECASE),
+        "a registry cannot be reached",
+        "See that its name is right, and that the Docker engine has a network or its proxy; run the command again.",
+    ),
+    Cause(
         re.compile(
             r"authorization token has expired|no basic auth credentials|authentication required|401 Unauthorized"
             r"|\bunauthorized\b",

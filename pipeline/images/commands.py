@@ -1,4 +1,4 @@
-"""`pipeline images plan | build | check | pin` and `pipeline test containers`: parse, call, print."""
+"""`pipeline images build | check | pin` and `pipeline test containers`: parse, call, print."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from pipeline import aws, names, settings
 from pipeline.console import out
 from pipeline.errors import PipelineError, UsageError
 from pipeline.git import Git
+from pipeline.images import options
 from pipeline.images.build_secrets import secret_files
 from pipeline.images.builders import open_builder
 from pipeline.images.carry_out import How, carry_out, failure
@@ -25,22 +26,13 @@ from pipeline.images.ecr_scan import EcrScan
 from pipeline.images.engine import docker_engine
 from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
-from pipeline.images.report import findings_document, plan_document, plan_lines, summary
+from pipeline.images.report import findings_document, plan_lines, summary
 from pipeline.images.results import Results, not_begun
 from pipeline.images.scanning import scan_findings
 from pipeline.images.survey import survey
 from pipeline.images.unittests import SECONDS, Tests, with_tests
 from pipeline.settings import Settings
 
-_containers = click.option(
-    "--containers",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("containers"),
-    show_default=True,
-    help="The folder with a folder for each container.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _at_once = click.option(
     "--at-once", type=click.IntRange(1, 16), default=2, show_default=True, help="Images built at the same time."
 )
@@ -63,27 +55,9 @@ def _head() -> str:
         return ""
 
 
-@click.group()
-def images() -> None:
-    """Which images must be rebuilt, why, and building them."""
-
-
-@images.command()
-@_containers
-@_json
-def plan(folder: Path, as_json: bool) -> None:
-    """Say for each container: up to date, or rebuild and why."""
-    configured = settings.load(Path.cwd())
-    found = survey(folder, _registry(configured))
-    if as_json:
-        click.echo(json.dumps(plan_document(found.plan), indent=2))
-    for line in () if as_json else plan_lines(found.plan):
-        out.print(line, markup=False)
-
-
-@images.command()
-@_containers
-@_json
+@click.command()
+@options.containers
+@options.json
 @_at_once
 @click.option(
     "--images-file",
@@ -138,6 +112,8 @@ def build(
     how = How(origin, docker_config, at_once, sbom_folder, secrets)
     bases = [container.name for container in found.containers if not container.task]
     results = Results(images_file, summary_file, bases)
+    # Before anything is built: it shows that they can be written, and an earlier build's are not taken for this one's.
+    results.write(not_begun(found.plan, PipelineError("the build did not come to its end")), {})
     try:
         outcomes = carry_out(found, registry, session, configured.images, lines, how=how)
     except PipelineError as error:
@@ -154,10 +130,10 @@ def build(
         raise problem
 
 
-@images.command()
+@click.command()
 @_chosen
-@_containers
-@_json
+@options.containers
+@options.json
 def check(chosen: tuple[str, ...], folder: Path, as_json: bool) -> None:
     """Check containers as a build would before it starts: Dockerfile, base images, size of the context, secrets."""
     configured = settings.load(Path.cwd())
@@ -174,11 +150,11 @@ def check(chosen: tuple[str, ...], folder: Path, as_json: bool) -> None:
         out.print("nothing found")
 
 
-@images.command()
+@click.command()
 @_chosen
-@_containers
+@options.containers
 @click.option("--update", is_flag=True, help="Ask for the digests of base images that are pinned, too.")
-@_json
+@options.json
 def pin(chosen: tuple[str, ...], folder: Path, update: bool, as_json: bool) -> None:
     """Write the digest of each base image into the Dockerfiles, as their registries have it now."""
     selected = _selected(folder, chosen)
@@ -194,7 +170,7 @@ def pin(chosen: tuple[str, ...], folder: Path, update: bool, as_json: bool) -> N
 
 @click.command("containers")
 @_chosen
-@_containers
+@options.containers
 @_at_once
 @_secrets
 @click.option(
@@ -239,7 +215,7 @@ def _selected(folder: Path, chosen: tuple[str, ...]) -> list[Container]:
     known = {container.name: container for container in discover(folder)}
     for name in chosen:
         if name not in known:
-            raise UsageError(f"there is no container {name!r}; there are: {', '.join(sorted(known))}")
+            raise UsageError(f"there is no container {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
     return [container for name, container in known.items() if not chosen or name in chosen]
 
 

@@ -79,7 +79,8 @@ def discover(folder: Path) -> tuple[Container, ...]:
     """
     with _reading():
         if not folder.is_dir():
-            raise UsageError(f"the folder {folder} does not exist", mend="Run the command in the project's folder.")
+            state = "is no folder" if folder.exists() else "does not exist"
+            raise UsageError(f"{folder} {state}", mend="Run the command in the project's folder.")
         folders = sorted(path for path in folder.iterdir() if path.is_dir() and _is_meant(path))
         _check_case(folders)
         found = {path.name: _read(path) for path in folders}

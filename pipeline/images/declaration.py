@@ -122,7 +122,7 @@ def load(folder: Path) -> Declaration:
             f"the file cannot be read: {error.strerror}", where=str(path), mend=f"Let {path} be a readable, plain file."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
+        raise UsageError(f"not valid TOML: {error}", where=str(path), mend=f"Correct {path} and try again.") from None
     try:
         return Declaration.model_validate(document)
     except ValidationError as error:

@@ -14,6 +14,8 @@ from pipeline.errors import UsageError
 from pipeline.images.registry import Login
 
 _FILE = "config.json"
+_MAPPINGS = ("auths", "credHelpers")
+_MEND = "Mend it, or give another folder with --docker-config."
 
 
 @contextmanager
@@ -40,9 +42,9 @@ def logged_in(own: Path, login: Login) -> Iterator[Path]:
 def with_login(document: dict[str, Any], login: Login) -> dict[str, Any]:
     """Docker's configuration with a registry's credentials in it, even where a credential store is set."""
     return document | {
-        "auths": document.get("auths", {}) | {login.server: {"auth": login.basic}},
+        "auths": (document.get("auths") or {}) | {login.server: {"auth": login.basic}},
         # No helper for this registry: else Docker asks the user's store, which does not know it.
-        "credHelpers": document.get("credHelpers", {}) | {login.server: ""},
+        "credHelpers": (document.get("credHelpers") or {}) | {login.server: ""},
     }
 
 
@@ -51,6 +53,10 @@ def _read(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise UsageError(f"the file cannot be read: {error.strerror}", where=str(path), mend=_MEND) from None
     except ValueError as error:
-        raise UsageError(f"not valid JSON: {error}", where=str(path)) from None
-    return document if isinstance(document, dict) else {}
+        raise UsageError(f"not valid JSON: {error}", where=str(path), mend=_MEND) from None
+    if not (isinstance(document, dict) and all(isinstance(document.get(key) or {}, dict) for key in _MAPPINGS)):
+        raise UsageError("it is no configuration of Docker", where=str(path), mend=_MEND)
+    return document

@@ -5,23 +5,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.aws import LOG_IN
 from pipeline.errors import PipelineError
 from pipeline.images.image_index import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, image_index
 from pipeline.images.plan import Image, Published
 from pipeline.images.record import LABEL, Record, read_label
-from pipeline.images.registry import Login
+from pipeline.images.registry import AT_ONCE, Login
 from pipeline.images.registry_label import image_label
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.client import ECRClient
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
 
-AT_ONCE = 8  # requests; boto3's connection pool has ten
 PAGE = 1000  # DescribeImages' largest page
 NAMES_AT_ONCE = 100  # DescribeRepositories' limit
 
@@ -37,9 +38,11 @@ class EcrRegistry:
     """
 
     def __init__(self, session: boto3.Session, repository: Callable[[str], str]) -> None:
-        self._ecr: ECRClient = session.client("ecr")
+        with asking("the registry"):
+            self._ecr: ECRClient = session.client("ecr")
         self._repository = repository
         self._login: Login | None = None
+        self._logging_in = Lock()
 
     def published(self, names: Sequence[str]) -> Mapping[str, Published]:
         """One request for the images of each repository, then one for the addresses of all that exist.
@@ -97,13 +100,14 @@ class EcrRegistry:
 
     def login(self) -> Login:
         """GetAuthorizationToken, once; a token is good for 12 hours."""
-        if self._login is None:
-            with asking("the registry"):
-                given = self._ecr.get_authorization_token()["authorizationData"][0]
-            username, _, password = base64.b64decode(given["authorizationToken"]).decode().partition(":")
-            endpoint = given["proxyEndpoint"].rstrip("/")
-            self._login = Login(endpoint.partition("://")[2], endpoint, username, password)
-        return self._login
+        with self._logging_in:
+            if self._login is None:
+                with asking("the registry"):
+                    given = self._ecr.get_authorization_token()["authorizationData"][0]
+                username, _, password = base64.b64decode(given["authorizationToken"]).decode().partition(":")
+                endpoint = given["proxyEndpoint"].rstrip("/")
+                self._login = Login(endpoint.partition("://")[2], endpoint, username, password)
+            return self._login
 
     def _uris(self, repositories: Sequence[str]) -> dict[str, str]:
         """Repository → address."""
@@ -147,5 +151,7 @@ def asking(where: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "")
         mend = "Log in to AWS again." if "Expired" in code or "Unrecognized" in code else ""
         raise PipelineError(f"the registry refuses: {error}", where=where, mend=mend) from None
-    except (BotoCoreError, OSError, ValueError, LookupError) as error:
+    except BotoCoreError as error:
+        raise PipelineError(f"the registry cannot be asked: {error}", where=where, mend=LOG_IN) from None
+    except (OSError, ValueError, LookupError) as error:
         raise PipelineError(f"the registry cannot be asked: {error}", where=where) from None

@@ -136,6 +136,11 @@ def file_input(path: str | Path) -> FileInput:
     return FileInput("executable" if mode & stat.S_IXUSR else "file", digest)
 
 
+def shown(path: str) -> str:
+    """A path as people see it: quoted where it would not be one line of text, or would write more than it says."""
+    return path if path.isprintable() else repr(path)
+
+
 def _digest_of_small(path: str | Path, size: int) -> str:
     """Read in one go: most of the time of a plan is spent here, and `open` would take twice as long."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -68,6 +68,7 @@ class Maker:
 
     def _make(self, job: Job, findings: list[Finding]) -> tuple[bool, Image]:
         by_us = False
+        arrived: dict[str, Image] = {}  # by tag
         for part in job.parts:
             if part.published:
                 self._announce(job.verdict.name, f"{part.platform} was pushed by an earlier build")
@@ -81,15 +82,19 @@ class Maker:
             findings += listed
             refuse(listed)
             by_us |= self._push(job, part)
+            arrived[part.tag] = self._arrived(job, part.tag)
+            self._digests[part.image] = arrived[part.tag].digest
         if len(job.parts) > 1:
             tags = {part.platform: part.tag for part in job.parts}
             by_us |= self._registry.join(job.verdict.name, job.verdict.tag, tags)
-        image = self._registry.image(job.verdict.name, job.verdict.tag)
+            arrived[job.verdict.tag] = self._arrived(job, job.verdict.tag)
+        return by_us, arrived[job.verdict.tag]
+
+    def _arrived(self, job: Job, tag: str) -> Image:
+        image = self._registry.image(job.verdict.name, tag)
         if image is None:
-            raise PushError("the push ended well, but the registry does not have the tag", job.parts[0].image)
-        if len(job.parts) == 1:
-            self._digests[job.parts[0].image] = image.digest
-        return by_us, image
+            raise PushError("the push ended well, but the registry does not have the tag", f"{job.verdict.name}:{tag}")
+        return image
 
     def _push(self, job: Job, part: Part) -> bool:
         """Push, unless somebody else has: the same tag is the same content, whoever it is from."""

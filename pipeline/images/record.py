@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.images.content import VERSION
-from pipeline.images.inputs import FileInput, Inputs, Kind
+from pipeline.images.inputs import FileInput, Inputs, Kind, shown
 
 LABEL = "pipeline.inputs"
 DIGITS = 12
@@ -94,15 +94,15 @@ def _settings(before: Inputs, now: Inputs) -> list[str]:
 def _files(before: Mapping[str, FileInput], now: Mapping[str, FileInput]) -> list[str]:
     said = []
     for path in sorted(before.keys() | now.keys()):
-        old, new = before.get(path), now.get(path)
+        old, new, name = before.get(path), now.get(path), shown(path)
         if old is None:
-            said.append(f"{path} is new")
+            said.append(f"{name} is new")
         elif new is None:
-            said.append(f"{path} was removed")
+            said.append(f"{name} was removed")
         elif old.sha256 != new.sha256:
-            said.append(f"{path} changed")
+            said.append(f"{name} changed")
         elif old.kind != new.kind:
-            said.append(f"{path} is now {_article(new.kind)}, was {_article(old.kind)}")
+            said.append(f"{name} is now {_article(new.kind)}, was {_article(old.kind)}")
     return said
 
 

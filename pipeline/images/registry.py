@@ -8,6 +8,8 @@ from typing import Protocol
 from pipeline.images.plan import Image, Published
 from pipeline.images.record import Record
 
+AT_ONCE = 8  # requests; boto3's connection pool has ten, and ECR throttles who asks for much more
+
 
 @dataclass(frozen=True)
 class Login:

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.images.checks.finding import Finding
 from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import Plan, Rebuild, UpToDate
+from pipeline.images.prune import PrunePlan
 
 NOTHING = "no containers"
 
@@ -42,6 +43,41 @@ def plan_lines(plan: Plan) -> list[str]:
         f"{verdict.reason}"
         for verdict in plan.verdicts
     ]
+
+
+def prune_document(plan: PrunePlan, failed: Mapping[str, str], *, dry_run: bool) -> dict[str, Any]:
+    """What goes and what stays as JSON; `failed` (digest → why) is what the registry did not delete."""
+    return {
+        "dry_run": dry_run,
+        "images": [
+            {
+                "name": row.name,
+                "tags": list(row.image.tags),
+                "digest": row.image.digest,
+                "size": row.image.size,
+                "pushed": row.image.pushed.isoformat(),
+                "verdict": "delete" if row.goes else "keep",
+                "reason": row.reason,
+                "failed": failed.get(row.image.digest),
+            }
+            for row in plan.rows
+        ],
+        "freed": plan.freed,
+    }
+
+
+def prune_lines(plan: PrunePlan) -> list[str]:
+    """The same as a table for people, and its sum."""
+    cells = [
+        (row.name, "delete" if row.goes else "keep", row.image.tags[0], f"{row.image.size / 1e6:.1f} MB", row.reason)
+        for row in plan.rows
+    ]
+    name, tag, size = (max((len(cell[at]) for cell in cells), default=0) for at in (0, 2, 3))
+    rows = [
+        f"{each[0]:<{name}}  {each[1]:<6}  {each[2]:<{tag}}  {each[3]:>{size}}  {each[4]}".rstrip() for each in cells
+    ]
+    total = f"{len(plan.deletions)} of {len(plan.rows)} images to delete: at most {plan.freed / 1e6:.1f} MB"
+    return [*rows, total]
 
 
 def images_document(

@@ -11,7 +11,7 @@ from pipeline.images.content import all_inputs, content_tag
 from pipeline.images.inputs import Inputs
 from pipeline.images.job import Job, Part, joined_part_tag, part_tag
 from pipeline.images.plan import Plan, Published, make_plan, missing
-from pipeline.images.registry import Registry
+from pipeline.images.registry import AT_ONCE, Registry
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,10 @@ def survey(folder: Path, registry: Registry) -> Survey:
         asked = thread.submit(registry.published, [container.name for container in containers])
         inputs = all_inputs(containers)
         published = dict(asked.result())
-    for name in missing(inputs, published):
-        published[name] = _with_record(name, published[name], registry)
+    wanted = missing(inputs, published)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        records = threads.map(lambda name: _with_record(name, published[name], registry), wanted)
+        published |= zip(wanted, records, strict=True)
     return Survey(containers, inputs, published, make_plan(inputs, published))
 
 

@@ -6,7 +6,7 @@ What may be removed: ECR's lifecycle rules choose by tag, age and count. They ca
 releases of the environments reference, and a rollback needs every one of them; the oldest image may be what production
 runs. So no rule touches an image with a tag. All that the pipeline pushes has one, each part of an image for several
 platforms too, and a tag that is immutable cannot move away from its image. What is left without a tag was untagged by
-hand: that goes.
+hand: that goes. `pipeline images prune` can know what releases reference, and deletes the rest when a person wants it.
 """
 
 from collections.abc import Sequence

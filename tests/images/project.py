@@ -88,7 +88,19 @@ class Project:
         details = self.ecr.describe_images(repositoryName=f"{self.name}/{name}")["imageDetails"]
         return {tag: detail["imageDigest"] for detail in details for tag in detail["imageTags"]}
 
+    def labels(self, name: str, tag: str) -> dict[str, str]:
+        """An image's labels, from its configuration."""
+        manifest = self._manifest(name, tag)
+        digest = manifest["config"]["digest"].removeprefix("sha256:")
+        blob = self.region.folder / f"registry/storage/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+        labels: dict[str, str] = json.loads(blob.read_text())["config"]["Labels"]
+        return labels
+
     def layers(self, name: str, tag: str) -> list[str]:
         """Digests of an image's layers, lowest first."""
+        return [layer["digest"] for layer in self._manifest(name, tag)["layers"]]
+
+    def _manifest(self, name: str, tag: str) -> dict[str, Any]:
         answer = self.ecr.batch_get_image(repositoryName=f"{self.name}/{name}", imageIds=[{"imageTag": tag}])
-        return [layer["digest"] for layer in json.loads(answer["images"][0]["imageManifest"])["layers"]]
+        manifest: dict[str, Any] = json.loads(answer["images"][0]["imageManifest"])
+        return manifest

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import uuid
 from pathlib import Path
 from threading import Event
@@ -10,6 +12,7 @@ from typing import Any
 import docker
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.images.builder import Builder, BuildError, Order, PushError
 from pipeline.images.builders import open_builder
 from pipeline.images.classic_builder import ClassicBuilder
@@ -92,21 +95,40 @@ def test_two_builds_at_once_both_succeed_with_the_same_image(project: Project) -
     assert first == second == {name: next(iter(project.tags(name).values())) for name in ("base", "child")}
 
 
-def test_a_build_ended_in_the_middle_is_completed_by_the_next(project: Project, engine: docker.DockerClient) -> None:
-    write(project.folder / "containers", {"child/Dockerfile": CHILD + "RUN echo waiting; sleep 30\n"})
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_build_ended_in_the_middle_leaves_nothing_and_is_completed_by_the_next(
+    project: Project, engine: docker.DockerClient, number: signal.Signals
+) -> None:
+    write(
+        project.folder,
+        {"containers/child/Dockerfile": f"{CHILD}RUN echo waiting; sleep 30\n", "images.json": "[]", "tmp/": ""},
+    )
+    project.environment |= {"TMPDIR": str(project.folder / "tmp")}
     child = project.start("build")
     assert child.stdout is not None
     for line in child.stdout:
         if "waiting" in line and "RUN" not in line:
             break
-    child.send_signal(2)
+    command = subprocess.run(["pgrep", "-P", str(child.pid)], capture_output=True, text=True, check=True).stdout.split()
+    child.send_signal(number)
     assert child.wait(timeout=20) == 130
+    assert list((project.folder / "tmp").iterdir()) == [], "no secret, login or context"
+    assert not [pid for pid in command if Path("/proc", pid).exists()], "nothing goes on building"
+    assert project.images()["child"]["result"] == "failed", "not what an earlier build left"
     write(project.folder / "containers", {"child/Dockerfile": CHILD})
     assert {name: entry["result"] for name, entry in project.build().items()} == {
         "base": "up to date",
         "child": "built",
     }
     assert engine.ping()
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_built(project: Project) -> None:
+    code, out, err = project.run("build", "--images-file", str(project.folder))
+    assert code == 1
+    assert "the file cannot be written: Is a directory" in err
+    assert "building" not in out
+    assert project.tags("base") == {}
 
 
 def test_without_a_repository_nothing_is_built_and_it_is_said(project: Project) -> None:
@@ -241,6 +263,19 @@ def test_a_login_leaves_the_users_own_docker_configuration_alone(tmp_path: Path)
         assert (folder / "cli-plugins/buildx").exists()
     assert not folder.exists()
     assert (own / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize("text", ["[", "[]", "1", '{"auths": [1]}', '{"credHelpers": "x"}'])
+def test_a_configuration_of_docker_that_is_none_is_a_sentence(tmp_path: Path, text: str) -> None:
+    write(tmp_path, {"config.json": text})
+    with pytest.raises(UsageError, match=r"--docker-config"), logged_in(tmp_path, LOGIN):
+        pass
+
+
+def test_a_configuration_without_logins_gets_one(tmp_path: Path) -> None:
+    write(tmp_path, {"config.json": '{"auths": null, "proxies": {}}'})
+    with logged_in(tmp_path, LOGIN) as folder:
+        assert list(json.loads((folder / "config.json").read_text())["auths"]) == [LOGIN.server]
 
 
 def test_a_login_needs_no_configuration_and_shows_no_password(tmp_path: Path) -> None:

@@ -261,6 +261,15 @@ CAUSES = {
     "no basic auth credentials": "the log-in to the registry",
     "exec /bin/sh: exec format error": "this machine cannot run programs of that platform",
     "the --mount option requires BuildKit. Refer to": "the engine's classic builder knows no mounts",
+    'failed to do request: Head "https://r.test/v2/x/manifests/1": dial tcp: lookup r.test: no such host': "a registry "
+    "cannot be reached",
+    'Get "https://r.test/v2/": net/http: TLS handshake timeout': "a registry cannot be reached",
+    "toomanyrequests: You have reached your unauthenticated pull rate limit.": "a registry limits how often",
+    "unexpected status code 429 Too Many Requests": "a registry limits how often",
+    "pull access denied for x, repository does not exist or may require 'docker login'": "a base image does not exist",
+    "failed to resolve source metadata for docker.io/library/debian:0: docker.io/library/debian:0: not found": "a base "
+    "image does not exist",
+    "manifest for debian:0 not found: manifest unknown: manifest unknown": "a base image does not exist",
 }
 
 
@@ -308,6 +317,11 @@ PROGRAMS_FAIL: dict[str, list[str]] = {
         "The command '/bin/sh -c pip install x # 401 Unauthorized' returned a non-zero code: 1",
     ],
 }
+
+
+def test_a_file_that_is_not_found_is_for_the_dockerfile_to_mend() -> None:
+    lines = ["#6 [2/2] COPY nope /", '#6 ERROR: failed to calculate checksum of ref 1: "/nope": not found']
+    assert "its Dockerfile failed" in BuildError(lines, "host/x:1").what
 
 
 @pytest.mark.parametrize("builder", PROGRAMS_FAIL)

@@ -2,9 +2,12 @@
 
 import base64
 import json
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,7 +16,12 @@ from pipeline.images.content import VERSION, content_tag
 from pipeline.images.inputs import FileInput, Inputs
 from pipeline.images.plan import Image, Published, Rebuild, UpToDate, make_plan, missing
 from pipeline.images.record import LONGEST, Record, differences, label, read_label
+from pipeline.images.registry import AT_ONCE
 from pipeline.images.report import plan_document, plan_lines
+from pipeline.images.survey import survey
+from pipeline.process import run
+from tests.images.fakes import MemoryRegistry
+from tests.images.folders import write
 
 A, B = "a" * 64, "b" * 64
 OLD = Inputs(
@@ -193,3 +201,24 @@ def test_a_label_that_would_not_fit_on_a_command_line_is_left_out() -> None:
 @pytest.mark.parametrize("value", ["", "x", "eJwrAgAAAHkAeQ==", "e30="])
 def test_a_label_that_somebody_else_wrote_is_no_record(value: str) -> None:
     assert read_label(value) is None
+
+
+def test_what_several_images_record_is_read_at_once(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(AT_ONCE)]
+    for name in names:
+        write(tmp_path, {f"{name}/Dockerfile": "FROM scratch\n"})
+    together = Barrier(AT_ONCE)
+
+    class Slow(MemoryRegistry):
+        def recorded(self, name: str, published: Published) -> Record | None:
+            together.wait(timeout=10)
+            return super().recorded(name, published)
+
+    found = survey(tmp_path, Slow({name: {"old": {}} for name in names}))
+    assert [verdict.name for verdict in found.plan.rebuilds] == names
+
+
+def test_planning_imports_neither_docker_nor_what_checks_images() -> None:
+    heavy = ("docker", "requests", "cyclonedx", "detect_secrets")
+    probe = f"import sys, pipeline.images.plan_command; print([name for name in {heavy} if name in sys.modules])"
+    assert run([sys.executable, "-c", probe]).strip() == "[]"

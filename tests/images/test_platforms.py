@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from pipeline.images.build import Build
 from pipeline.images.containers import discover
-from pipeline.images.content import all_inputs
+from pipeline.images.content import all_inputs, content_tag
 from pipeline.images.image_index import image_index
+from pipeline.images.job import Origin
+from pipeline.images.maker import Maker
 from pipeline.images.survey import survey
-from tests.images.fakes import MemoryRegistry
+from tests.images.fakes import MemoryBuilder, MemoryJudge, MemoryRegistry
 from tests.images.folders import BASED, PLAIN, write
 from tests.images.project import Project
 
@@ -37,6 +41,10 @@ def test_an_image_for_two_platforms_is_one_tag(project: Project) -> None:
         assert {each["platform"]["architecture"]: each["digest"] for each in index["manifests"]} == {
             architecture: project.tags(name)[f"{tag}-{architecture}"] for architecture in ("amd64", "arm64")
         }
+    for architecture in ("amd64", "arm64"):  # both were built in this very run
+        labels = project.labels("child", f"{built['child']['tag']}-{architecture}")
+        base = project.tags("base")[f"{built['base']['tag']}-{architecture}"]
+        assert labels["org.opencontainers.image.base.digest"] == base
     assert project.reasons() == {"base": [], "child": []}
 
     (project.folder / "containers/child/container.toml").write_text('base = "base"\n')
@@ -96,6 +104,34 @@ def test_each_platform_has_its_own_base_and_its_own_cache(tmp_path: Path) -> Non
     (one,) = jobs["one"].parts
     assert (one.tag, one.base_image) == (tags["one"], f"{host}/base:{tags['base']}-amd64")
     assert one.cache == f"{host}/one:old-amd64"
+
+
+def test_each_platform_is_labelled_with_the_digest_of_its_own_base_that_the_same_run_built(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "base/Dockerfile": PLAIN,
+            "base/x": "",
+            "base/container.toml": BOTH,
+            "both/Dockerfile": BASED,
+            "both/x": "",
+            "both/container.toml": f'base = "base"\n{BOTH}',
+            "one/Dockerfile": BASED,
+            "one/x": "",
+            "one/container.toml": 'base = "base"\n',
+        },
+    )
+    registry = MemoryRegistry({"base": {}, "both": {}, "one": {}})
+    builder = MemoryBuilder(registry)
+    found = survey(tmp_path, registry)
+    maker = Maker(builder, registry, lambda _name, _line: None, origin=Origin(), judge=MemoryJudge(), secrets={})
+    Build(maker, lambda _name, _line: None, Event()).run(found.plan, found.jobs(), 1)
+    base = content_tag(found.inputs["base"])
+    for name, architectures in (("both", ("amd64", "arm64")), ("one", ("amd64",))):
+        labels = [labels for tag, labels in registry.tags[name].items() if tag != content_tag(found.inputs["both"])]
+        assert [each["org.opencontainers.image.base.digest"] for each in labels] == [
+            f"sha256:base-{base}-{architecture}" for architecture in architectures
+        ]
 
 
 def test_a_platform_more_is_another_image(tmp_path: Path) -> None:

@@ -109,8 +109,15 @@ def test_a_registry_that_does_not_answer_is_a_sentence(registry: LocalRegion, mo
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     down = Counted(registry).registry
     for ask in (lambda: down.published(["a"]), lambda: down.image("a", "t"), down.login):
-        with pytest.raises(PipelineError, match="cannot be asked"):
+        with pytest.raises(PipelineError, match="cannot be asked") as refused:
             ask()
+        assert "pipeline local env" in refused.value.mend
+
+
+def test_an_endpoint_that_is_none_is_a_sentence(registry: LocalRegion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "not-a-url")
+    with pytest.raises(PipelineError, match="Invalid endpoint: not-a-url"):
+        Counted(registry)
 
 
 def test_a_hundred_repositories_of_which_some_are_missing_take_one_request_more_than_there_are(

@@ -9,11 +9,11 @@ from pipeline.errors import PipelineError
 from pipeline.images.checks import lint, pinning, sbom
 from pipeline.images.checks.context_size import too_large
 from pipeline.images.checks.finding import Finding
-from pipeline.images.checks.scan import Scan, Scanned, verdict
+from pipeline.images.checks.scan import Scan, Scanned, mend_of, verdict
 from pipeline.images.checks.secrets import suspicions
 from pipeline.images.containers import DOCKERFILE, Container
 from pipeline.images.dockerignore import IGNORE_FILE
-from pipeline.images.inputs import context_files
+from pipeline.images.inputs import context_files, shown
 from pipeline.settings import SETTINGS_FILE, Images, Policy
 
 
@@ -77,11 +77,7 @@ class Checks:
         if policy == "off" or not what:
             return ()
         where = f"{image.name} ({image.platform})" if image.platform else image.name
-        mend = (
-            "aws ecr describe-image-scan-findings tells more; a newer base image is the usual mend of what it found, "
-            "scan_seconds of a scan that takes long."
-        )
-        return (Finding("scan", where, what, denied, mend),)
+        return (Finding("scan", where, what, denied, mend_of(scan, image.digest)),)
 
     def _policy(self, name: str) -> Policy:
         policy: Policy = getattr(self._configured.checks, name)
@@ -141,7 +137,7 @@ class Checks:
         return [
             Finding(
                 "secrets",
-                str(container.folder / each.path) + (f":{each.line}" if each.line else ""),
+                shown(str(container.folder / each.path)) + (f":{each.line}" if each.line else ""),
                 f"{each.kind}" if not each.line else f"this looks like a secret ({each.kind})",
                 denied,
                 mend,

@@ -12,8 +12,14 @@ from pipeline.settings import Policy, Severity
 SEVERITIES: tuple[Severity, ...] = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
 UNDER_WAY = ("PENDING", "IN_PROGRESS")
 ENDED = ("COMPLETE", "ACTIVE")  # ACTIVE: Amazon Inspector looks again whenever it learns something new
-# No scan will ever tell more of such an image: to wait for it, or to deny it, would be for ever.
-NEVER = ("UNSUPPORTED_IMAGE", "IMAGE_SIZE_EXCEEDED", "SCAN_ELIGIBILITY_EXPIRED", "IMAGE_ARCHIVED")
+# Statuses that stay as they are until somebody does something about it: status → what.
+NEVER: Mapping[str, str] = {
+    "UNSUPPORTED_IMAGE": "Base the image on a system that the scanner knows; Amazon Inspector's (enhanced scanning) "
+    "knows more than ECR's own.",
+    "IMAGE_SIZE_EXCEEDED": "Make the image smaller.",
+    "SCAN_ELIGIBILITY_EXPIRED": "Raise Amazon Inspector's rescan duration for ECR.",
+    "IMAGE_ARCHIVED": "Take the image out of ECR's archive: aws ecr update-image-storage-class.",
+}
 NONE_KNOWN = "the registry has not scanned this image"
 UNREAD = "UNREAD"  # our own word: the registry did not say
 # A registry that scans says so within seconds of the push; one that does not never will.
@@ -126,8 +132,10 @@ def verdict(scan: Scan, least: Severity, policy: Policy, seconds: float) -> tupl
     | PENDING, IN_PROGRESS | it did not end in time | denied |
     | FAILED, or a word we do not know | the word, and the registry's sentence | denied |
     | the registry does not say | why | denied |
-    | UNSUPPORTED_IMAGE and others that are for ever | the word, under `deny` only | let pass |
-    | none | that there is none, under `deny` only | let pass |
+    | UNSUPPORTED_IMAGE and others of `NEVER` | the word, under `deny` only | denied |
+    | none | that there is none, under `deny` only | denied |
+
+    So under `deny` nothing passes unscanned; under `warn` a registry that does not scan is not told at each build.
 
     Args:
         scan: The scan.
@@ -136,9 +144,28 @@ def verdict(scan: Scan, least: Severity, policy: Policy, seconds: float) -> tupl
         seconds: How long its end was waited for.
     """
     what = _said(scan, least, seconds)
-    if scan.status and scan.status not in NEVER:
-        return what, bool(what) and policy == "deny"
-    return (what, False) if policy == "deny" else ("", False)
+    if policy == "deny":
+        return what, bool(what)
+    return (what if scan.status and scan.status not in NEVER else ""), False
+
+
+def mend_of(scan: Scan, digest: str) -> str:
+    """What to do about a scan of which there is something to say."""
+    unless = "Or let images.checks.scan be `warn`: under `deny` nothing passes unscanned."
+    if not scan.status:
+        return (
+            "Turn scanning on (scan on push for the repository, or enhanced scanning for the registry), and have this "
+            f"image scanned: aws ecr start-image-scan --repository-name … --image-id imageDigest={digest}. {unless}"
+        )
+    if scan.status in NEVER:
+        return f"{NEVER[scan.status]} {unless}"
+    if scan.status == UNREAD:
+        return "Whoever builds images needs ecr:DescribeImageScanFindings and ecr:BatchGetImage."
+    if scan.status in UNDER_WAY:
+        return "Run the command again, or wait longer: images.scan_seconds."
+    if scan.status in ENDED:
+        return "aws ecr describe-image-scan-findings names them; a newer base image is the usual mend."
+    return "aws ecr describe-image-scan-findings may tell more; aws ecr start-image-scan has it scanned again."
 
 
 def _said(scan: Scan, least: Severity, seconds: float) -> str:
@@ -152,7 +179,7 @@ def _said(scan: Scan, least: Severity, seconds: float) -> str:
     if scan.status == UNREAD:
         return f"the registry does not say what its scan found{sentence}"
     if scan.status in NEVER:
-        return f"the registry cannot scan this image: {scan.status}{sentence}"
+        return f"the registry does not scan this image: {scan.status}{sentence}"
     return f"the registry's scan has no result: {scan.status}{sentence}" if scan.status else NONE_KNOWN
 
 

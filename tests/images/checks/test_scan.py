@@ -3,11 +3,13 @@
 import io
 from collections.abc import Callable, Iterator
 
+import boto3
 import pytest
+from botocore.model import StringShape
 
 from pipeline.errors import PipelineError
 from pipeline.images.checks.finding import Finding
-from pipeline.images.checks.scan import Scan, Scanned, grace, scans, verdict
+from pipeline.images.checks.scan import ENDED, NEVER, UNDER_WAY, Scan, Scanned, grace, scans, verdict
 from pipeline.images.inputs import Inputs
 from pipeline.images.outcome import Built, Failed, Outcome
 from pipeline.images.plan import Image, UpToDate
@@ -77,8 +79,10 @@ ROWS: list[tuple[Scan, Severity, str, str, bool]] = [
     (Scan("FAILED", {}, "too odd"), "HIGH", "has no result: FAILED: too odd", "has no result: FAILED: too odd", True),
     (Scan("FINDINGS_UNAVAILABLE"), "HIGH", "has no result", "has no result: FINDINGS_UNAVAILABLE", True),
     (Scan("UNREAD", {}, "denied"), "HIGH", "does not say", "does not say what its scan found: denied", True),
-    (Scan("UNSUPPORTED_IMAGE"), "HIGH", "", "cannot scan this image: UNSUPPORTED_IMAGE", False),
-    (Scan(), "HIGH", "", "has not scanned this image", False),
+    (Scan("UNSUPPORTED_IMAGE"), "HIGH", "", "does not scan this image: UNSUPPORTED_IMAGE", True),
+    (Scan("SCAN_ELIGIBILITY_EXPIRED"), "HIGH", "", "does not scan this image: SCAN_ELIGIBILITY_EXPIRED", True),
+    (Scan("LIMIT_EXCEEDED"), "HIGH", "has no result", "has no result: LIMIT_EXCEEDED", True),
+    (Scan(), "HIGH", "", "has not scanned this image", True),
 ]
 
 
@@ -89,6 +93,34 @@ def test_what_is_said_of_a_scan_is_what_the_table_says(
     for policy, words, denies in (("warn", warned, False), ("deny", said, denied)):
         what, found = verdict(scan, least, policy, 60)  # type: ignore[arg-type]  # one of two policies
         assert (words in what, bool(what), found) == (True, bool(words), denies)
+
+
+def test_every_status_that_ecr_knows_is_judged() -> None:
+    shape = boto3.Session("a", "b", region_name="eu-west-1").client("ecr").meta.service_model.shape_for("ScanStatus")
+    assert isinstance(shape, StringShape)
+    known = set(shape.enum)
+    assert known >= {*UNDER_WAY, *ENDED, *NEVER}
+    unscanned = [status for status in known if not verdict(Scan(status), "LOW", "deny", 60)[1]]
+    assert sorted(unscanned) == ["ACTIVE", "COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("scan", "mend"),
+    [
+        (Scan(), "scan on push"),
+        (Scan("UNSUPPORTED_IMAGE"), "`warn`"),
+        (Scan("IMAGE_SIZE_EXCEEDED"), "smaller"),
+        (Scan("SCAN_ELIGIBILITY_EXPIRED"), "rescan duration"),
+        (Scan("IMAGE_ARCHIVED"), "update-image-storage-class"),
+        (Scan("IN_PROGRESS"), "scan_seconds"),
+        (CRITICAL, "newer base image"),
+        (Scan("UNREAD"), "ecr:DescribeImageScanFindings"),
+    ],
+)
+def test_what_is_missing_is_told_with_its_own_mend(scan: Scan, mend: str) -> None:
+    (finding,) = judged(MemoryScanner({"sha256:1": [scan]}), THERE)["x"]
+    assert finding.denied
+    assert mend in finding.mend
 
 
 def judged(
