@@ -28,6 +28,11 @@ def names(path: Path, text: str) -> list[str]:
         ("HAS = find_spec('nothing_9') is not None\nif HAS:\n    import nothing_9", []),
         ("if TYPE_CHECKING:\n    import nothing_10", []),
         ("if sys.platform:\n    import nothing_11", ["nothing_11"]),
+        ("if AIRFLOW_V_3_0_PLUS:\n    import json\nelse:\n    import nothing_13", []),
+        ("if airflow.__version__ < '3':\n    import nothing_14", []),
+        ("if Version(v) < Version('3'):\n    import nothing_15", []),
+        ("if sys.version_info >= (3, 12):\n    import nothing_16", []),
+        ("if IS_AIRFLOW_2:\n    import nothing_17", []),
     ],
 )
 def test_an_import_that_a_file_does_without_is_not_missed(tmp_path: Path, text: str, expected: list[str]) -> None:

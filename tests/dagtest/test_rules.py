@@ -250,9 +250,10 @@ def test_work_is_kept_off_the_workers(bases: tuple[str, ...], on_workers: tuple[
             Overrides({"containerOverrides": [{"name": "base"}]}),
             "the container 'base' is a base of others; containers that run as tasks: ingest, transform",
         ),
-        (Overrides({}), "the task runs a container but overrides none, so it has no command"),
-        (Overrides("text"), "the task runs a container but overrides none, so it has no command"),
+        (Overrides({}), "the task names no container and no command: what it runs is left to its task definition"),
+        (Overrides("text"), "the task names no container and no command: what it runs is left to its task definition"),
         (Overrides({"containerOverrides": [{"name": {"later": "XComArg"}}]}), ""),
+        (Overrides({"containerOverrides": [{"name": "{{ ti.xcom_pull('which') }}-task"}]}), ""),
         (Overrides({"containerOverrides": {"later": "XComArg"}}), ""),
         (Overrides({"later": "XComArg"}), ""),
         (Overrides(is_known=False), ""),
@@ -265,6 +266,7 @@ def test_work_is_kept_off_the_workers(bases: tuple[str, ...], on_workers: tuple[
         "none named",
         "no mapping",
         "name later",
+        "name rendered",
         "later",
         "all later",
         "mapped",
@@ -390,6 +392,57 @@ def test_what_airflow_warns_of_itself_is_told_once_for_a_line() -> None:
     known = Project("3.3.1", old_names={"a.py": [Remark("AIR311 x is deprecated", 1, "a.py")]})
     (verdict,) = [verdict for verdict in judge([warned], known) if verdict.rule == "deprecated-apis"]
     assert [problem.what for problem in verdict.problems] == ["the `x` attribute is deprecated", "old (in h.py:9)"]
+
+
+STILL_WORKS = "It still works in Airflow 3.0 but is expected to be removed in a future version"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            f"AIR311 `airflow.DAG` is removed in Airflow 3.0; {STILL_WORKS}. Moved to `airflow.sdk`.",
+            "AIR311 `airflow.DAG` is deprecated. Moved to `airflow.sdk`.",
+        ),
+        (
+            f"AIR312 `a.B` is deprecated and moved into `standard` provider in Airflow 3.0; {STILL_WORKS}",
+            "AIR312 `a.B` is deprecated and moved into `standard` provider in Airflow 3.0",
+        ),
+        ("AIR321 `x` is moved in Airflow 3.1", "AIR321 `x` is moved in Airflow 3.1"),
+    ],
+)
+def test_what_still_works_is_not_called_removed(said: str, told: str) -> None:
+    known = Project("3.3.1", old_names={"a.py": [Remark(said, 1, "a.py")]})
+    (verdict,) = [each for each in judge([DagFile("a.py", own=("a.py",))], known) if each.rule == "deprecated-apis"]
+    assert [problem.what for problem in verdict.problems] == [told]
+
+
+def test_a_name_that_is_used_in_many_places_is_one_problem_with_all_its_lines() -> None:
+    old = [Remark("AIR302 `a.B` is moved. Install b.", line, "a.py") for line in (3, 5, 5, 9)]
+    known = Project("3.3.1", old_names={"a.py": [*old, Remark("AIR301 `c` is removed", 5, "a.py")]})
+    (verdict,) = [each for each in judge([DagFile("a.py")], known) if each.rule == "removed-apis"]
+    assert [(problem.what.partition(": ")[2], problem.mend, problem.line) for problem in verdict.problems] == [
+        ("AIR302 `a.B` is moved (also at lines 5, 9)", "Install b.", 3),
+        ("AIR301 `c` is removed", "Use what Airflow's upgrade guide names in its place, or do without it.", 5),
+    ]
+
+
+def test_of_a_name_that_airflow_warns_of_where_it_is_imported_its_uses_are_not_told_again() -> None:
+    warned = DagFile("a.py", deprecations=(Remark("The `a.task` attribute is deprecated", 1, "a.py"),))
+    known = Project(
+        "3.3.1", old_names={"a.py": [Remark(f"AIR311 `a.{name}` is old", 7, "a.py") for name in ("task", "x")]}
+    )
+    (verdict,) = [each for each in judge([warned], known) if each.rule == "deprecated-apis"]
+    assert [problem.what for problem in verdict.problems] == [
+        "The `a.task` attribute is deprecated",
+        "AIR311 `a.x` is old",
+    ]
+
+
+def test_a_warning_of_many_lines_is_told_in_one() -> None:
+    warned = DagFile("a.py", deprecations=(Remark("It is deprecated.\n\n    Leave it out.\n", 1, "a.py"),))
+    (verdict,) = [each for each in judge([warned], project()) if each.rule == "deprecated-apis"]
+    assert [problem.what for problem in verdict.problems] == ["It is deprecated. Leave it out."]
 
 
 def test_files_are_reported_in_the_order_of_their_paths() -> None:

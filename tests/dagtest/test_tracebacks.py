@@ -31,6 +31,8 @@ def text_of(code: str) -> str:
         ("try:\n    1 / 0\nexcept ArithmeticError as e:\n    raise KeyError('k') from e", "KeyError: 'k'", 4),
         ("e = ValueError('a')\ne.add_note('a note')\nraise e", "ValueError: a", 3),
         ("raise SystemExit(3)", "SystemExit: 3", 1),
+        ("raise TypeError('these were wrong:\\n**kwargs: 1')", "TypeError: these were wrong: **kwargs: 1", 1),
+        ("raise TypeError('nothing more:')", "TypeError: nothing more:", 1),
     ],
 )
 def test_the_message_is_the_first_line_after_the_last_call(code: str, message: str, line: int) -> None:

@@ -29,9 +29,14 @@ ADVICE: Final = {
     "was killed by": "Do what ends the process (a library in C, too much memory) inside a task, in a container.",
     "ycle detected": "Remove one of the dependencies that lead in a circle.",
     "Timetable": "Correct the schedule: a cron expression, @daily and the like, a timedelta or a timetable.",
+    "Invalid arguments were passed": "Take these arguments out, or spell them as this version's operator does.",
     "cannot be stored": "Give the DAG and its tasks only what JSON can hold, or what Airflow knows how to store.",
     "No such file": "Correct the path; on MWAA the DAG folder is /usr/local/airflow/dags.",
 }
+# modules of Python's own that MWAA's has no more → what took their place
+GONE_IN_PYTHON_312: Final = {"asynchat": "asyncio", "asyncore": "asyncio", "imp": "importlib", "smtpd": "aiosmtpd"}
+# where AWS's SDK asks for credentials, on any machine that has none of its own
+CREDENTIALS: Final = ("169.254.169.254", "169.254.170.2", "169.254.170.23")
 # kind of access → what it is to
 ALONE: Final = {
     "network": "the network",
@@ -84,7 +89,8 @@ def no(kind: str) -> Judge:
         for event in file.events:
             if event.kind == kind:
                 via = f", in {event.via}" if event.via else ""
-                yield Problem(f"{event.what}{via}, while the file is parsed", MENDS[kind], event.line)
+                why = ", where AWS's SDK finds credentials" if any(map(event.what.__contains__, CREDENTIALS)) else ""
+                yield Problem(f"{event.what}{why}{via}, while the file is parsed", MENDS[kind], event.line)
 
     judge.__doc__ = f"Parsing a file leaves {ALONE[kind]} alone: no such access is seen in the act."
     return judge
@@ -119,4 +125,6 @@ def _mend_import(message: str, project: Project) -> str:
 def _mend_module(name: str, project: Project) -> str:
     if name.startswith("airflow.") and not name.startswith("airflow.providers."):
         return f"Airflow {project.airflow} has no such module. Import the name from where this version has it."
+    if name in GONE_IN_PYTHON_312:
+        return f"Python 3.12, which MWAA runs, no longer has it: use {GONE_IN_PYTHON_312[name]}."
     return "Add its package to dags/requirements.txt, or do what needs it in a container."

@@ -1,5 +1,6 @@
 """Rules about tasks: where they work, what they ask a container to do, what their templates say."""
 
+import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -10,6 +11,7 @@ from pipeline.dagtest.rules.verdicts import Problem, Project
 # Operators that do a task's work on the Airflow worker, and those derived from them that only decide what runs next.
 WORK: Final = ("BashOperator", "PythonOperator")
 DECIDE: Final = ("BranchPythonOperator", "ShortCircuitOperator", "BranchMixIn")
+FOREIGN: Final = "If it is another project's, name the file in dag_tests.exceptions in cdk.json."
 LATER: Final = "later"  # the key that stands for a value only a run knows
 
 
@@ -46,29 +48,33 @@ def container_exists(file: DagFile, project: Project) -> Iterator[Problem]:
     a container that is a task    none
     a base of others              it cannot run as a task
     any other name                it does not exist; those that do are shown
-    no container                  its command goes nowhere
+    no container                  which one runs, and what it does, is not said
     another task's result         none: which, only a run knows
+    a name with a template in it  none, as above
     what only a run knows         none
     """
     for dag in file.dags:
         for task, overrides in _container_tasks(dag.tasks):
             if not overrides.containers:
                 yield Problem(
-                    "the task runs a container but overrides none, so it has no command",
-                    'Use fargate_task("CONTAINER", command=[...]).',
+                    "the task names no container and no command: what it runs is left to its task definition",
+                    f'Use fargate_task("CONTAINER", command=[...]). {FOREIGN}',
                     task.line,
                     dag.dag_id,
                     task.task_id,
                 )
             for entry in overrides.containers:
                 name = entry.get("name", "") if isinstance(entry, Mapping) else ""
-                if _is_later(entry) or _is_later(name) or name in project.containers:
+                if _is_later(entry) or _is_later(name) or _is_rendered(name) or name in project.containers:
                     continue
                 known = ", ".join(sorted(project.containers)) or "none"
                 what, mend = (
                     (f"the container {name!r} is a base of others", f"Remove `task = false` from containers/{name}.")
                     if name in project.bases
-                    else (f"there is no container {name!r}", f"Correct the name, or add the folder containers/{name}.")
+                    else (
+                        f"there is no container {name!r}",
+                        f"Correct the name, or add the folder containers/{name}. {FOREIGN}",
+                    )
                 )
                 yield Problem(
                     f"{what}; containers that run as tasks: {known}", mend, task.line, dag.dag_id, task.task_id
@@ -90,13 +96,54 @@ def container_command(file: DagFile, project: Project) -> Iterator[Problem]:  # 
                 yield Problem(what, mend, task.line, dag.dag_id, task.task_id)
 
 
-def templates_render(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+# Airflow's "Upgrading to Airflow 3": what templates had before → what they use now
+GONE_IN_3: Final = {
+    "execution_date": "logical_date",
+    "prev_execution_date_success": "prev_data_interval_start_success",
+    "prev_execution_date": "prev_data_interval_start_success",
+    "next_execution_date": "data_interval_end",
+    "prev_ds": "macros.ds_add(ds, -1)",
+    "next_ds": "data_interval_end | ds",
+    "prev_ds_nodash": "macros.ds_add(ds, -1) | replace('-', '')",
+    "next_ds_nodash": "data_interval_end | ds_nodash",
+    "yesterday_ds": "macros.ds_add(ds, -1)",
+    "tomorrow_ds": "macros.ds_add(ds, 1)",
+    "yesterday_ds_nodash": "macros.ds_add(ds, -1) | replace('-', '')",
+    "tomorrow_ds_nodash": "macros.ds_add(ds, 1) | replace('-', '')",
+    "conf": "dag_run.conf, or params",
+    "triggering_dataset_events": "triggering_asset_events",
+}
+OF_INTERVALS: Final = frozenset({"data_interval_start", "data_interval_end", "logical_date", "ds", "ts"})
+_UNDEFINED: Final = re.compile(r"'(\w+)' is undefined$")
+
+
+def _mend_template(message: str, airflow: str) -> str:
+    """How to mend a template.
+
+    what is missing                          mend
+    a file                                   where templates are looked for
+    a name that Airflow 3 took away          its successor
+    a name of data intervals                 assets start the run
+    any other name, a filter, a bracket      correct it
+    """
+    if "TemplateNotFound" in message:
+        return "Put the file beside the DAG's, or its folder into template_searchpath."
+    undefined = _UNDEFINED.search(message)
+    name = undefined[1] if undefined else ""
+    if name in GONE_IN_3 and not airflow.startswith("2."):
+        return f"Airflow 3 has no {name}; use {GONE_IN_3[name]}."
+    if name.removesuffix("_nodash") in OF_INTERVALS:
+        return "A run that assets start has no data interval; use dag_run.run_after or triggering_asset_events."
+    return "Correct the name or the filter."
+
+
+def templates_render(file: DagFile, project: Project) -> Iterator[Problem]:
     """Every template renders with a sample data interval."""
     for dag in file.dags:
         for template in dag.failing_templates:
             yield Problem(
                 f"the template in {template.field} does not render: {template.message}",
-                "Correct the name or the filter. A DAG that assets trigger has no data interval.",
+                _mend_template(template.message, project.airflow),
                 template.line,
                 dag.dag_id,
                 template.task_id,
@@ -148,6 +195,10 @@ def _misshapes_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _is_later(value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == {LATER}
+
+
+def _is_rendered(text: object) -> bool:
+    return isinstance(text, str) and ("{{" in text or "{%" in text)
 
 
 def _is_list_of(value: Any, kind: type) -> bool:

@@ -34,6 +34,8 @@ try:
 except ImportError:
     from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
+# What is in the error of a file that was denied an access; the SDKs of clouds go on, to say then what they did not get.
+DENIED = ("AccessWhileParsing", "NoCredentialsError", "DefaultCredentialsError")
 SAMPLE = 64  # files that are looked at for what many import
 SHARED_BY = 2  # a module that this many files import is imported before the forks, if its import changes nothing
 WORTH_WARMING = 8  # files
@@ -110,18 +112,26 @@ def _missing(path: Path) -> list[dict[str, Any]]:
 
 
 def _import_if_silent(name: str, attribute: str) -> None:
-    """Import a name; forget it again if Airflow warns of it, since it warns once, and each file is to hear it."""
+    """Import a name; forget it again if Airflow warns of it, since it warns once, and each file is to hear it.
+
+    warned of       forgotten
+    nothing         nothing
+    the attribute   the attribute: its module, which may be `airflow` itself, stays
+    the module      the module too, unless it was there before, or is another under an old name
+    """
+    was_there = name in sys.modules
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             module = importlib.import_module(name)
+            is_warned_of = bool(caught)
             getattr(module, attribute or "__name__", None)
         except Exception:  # noqa: BLE001 - the file that imports it will tell
             return
     if caught:
         vars(module).pop(attribute, None)
-        if not attribute or module.__name__ == name:
-            sys.modules.pop(name, None)
+    if is_warned_of and not was_there and module.__name__ == name:
+        sys.modules.pop(name, None)
 
 
 def _warm_up(folder: Folder) -> None:
@@ -203,7 +213,7 @@ class Inspector:
             source = SourceLines.of(path)
             return {
                 "error": _error(errors[0], path, _refused(places, dags, stored), places) if errors else None,
-                "denied": watch.denied and bool(errors) and "AccessWhileParsing" in errors[0],
+                "denied": watch.denied and bool(errors) and any(words in errors[0] for words in DENIED),
                 "dags": [described(dag, stored.get(dag_id), source, places) for dag_id, dag in dags.items()],
                 "cycles": cycles(places.taken, places.of_dag) if errors and "ycle" in errors[0] else [],
                 "warned": bool(bag and any(bag.captured_warnings.values())),

@@ -19,6 +19,10 @@ from pipeline.dagtest.worker.source import nodes, parsed
 ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|PythonVirtualenv|ExternalPython")
 
 
+# Names that stand for a version, or for whether it is one: `__version__`, `AIRFLOW_V_3_0_PLUS`, `IS_AIRFLOW_2`.
+OF_VERSIONS = re.compile(r"version|airflow\w*\d", re.IGNORECASE)
+# Python's own, gone in 3.12. Of `distutils` a package may have taken the place.
+GONE_IN_PYTHON_312 = frozenset({"asynchat", "asyncore", "imp", "smtpd"})
 GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 Demand = tuple[str, int, tuple[str, ...]]  # a module, the line, and the names that are imported from it
 
@@ -116,7 +120,9 @@ def _imports(tree: ast.Module, of_file: Sequence[ast.AST]) -> Iterator[Demand]:
 
 def _parts(node: ast.AST, elsewhere: frozenset[str], told: frozenset[str]) -> Sequence[ast.AST]:
     """What of a statement runs where the file runs, and fails if a module is missing."""
-    if isinstance(node, ast.If) and (_last(node.test) == "TYPE_CHECKING" or _asks_for_module(node.test, told)):
+    if isinstance(node, ast.If) and (
+        _last(node.test) == "TYPE_CHECKING" or _asks_for_module(node.test, told) or asks_for_version(node.test)
+    ):
         return ()
     if isinstance(node, ast.Try) and any(map(_catches_import_errors, node.handlers)):
         return [*node.handlers, *node.orelse, *node.finalbody]
@@ -135,6 +141,13 @@ def _asks_for_module(test: ast.expr, told: frozenset[str]) -> bool:
         (isinstance(node, ast.Call) and _last(node.func) == "find_spec")
         or (isinstance(node, ast.Name | ast.Attribute) and _last(node) in told)
         for node in ast.walk(test)
+    )
+
+
+def asks_for_version(test: ast.expr) -> bool:
+    """Whether it is about a version, so that what follows need not be for this one."""
+    return any(
+        isinstance(node, ast.Name | ast.Attribute) and OF_VERSIONS.search(_last(node)) for node in ast.walk(test)
     )
 
 
@@ -173,11 +186,14 @@ def exists(name: str) -> bool:
     a name                            is looked for
     of Airflow's                      to its end: its packages are imported for that
     in packages that are only folders to the first that is more: `google.cloud.storage`
+    of Python's, gone in MWAA's       not at all: the tests may run on an older Python
     any other                         by its first part: looking further would run its package
     """
     if name.startswith("airflow."):
         return _airflow_has(name)
     parts = name.split(".")
+    if parts[0] in GONE_IN_PYTHON_312 and _mwaa_runs_python_312():
+        return False
     for number in range(1, len(parts) + 1):
         package = ".".join(parts[:number])
         if package not in sys.modules and _spec(package) is None:
@@ -185,6 +201,13 @@ def exists(name: str) -> bool:
         if not _is_only_a_folder(package):
             return True
     return True
+
+
+@cache
+def _mwaa_runs_python_312() -> bool:
+    """It does for Airflow 2.11 and later (amazon-mwaa-docker-images)."""
+    version = getattr(sys.modules.get("airflow"), "__version__", "0.0")
+    return tuple(int(part) for part in version.split(".")[:2]) >= (2, 11)
 
 
 def _airflow_has(name: str) -> bool:

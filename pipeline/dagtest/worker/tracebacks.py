@@ -11,20 +11,23 @@ _OF_GROUP = re.compile(r"^ {2}(?: {2,}[|+].*|\+-\+-.*|\| ?)", re.MULTILINE)
 
 
 def message_of(text: str) -> str:
-    """The first line of the error itself.
+    """The first line of the error itself, with the next where it ends in a colon.
 
     It is the first after the last call, whose own lines are all indented.
 
     error                            its lines
     most                             one
     of pydantic, of a careful author more: what follows explains
+    that ends in a colon             two: what it announces is in the next, as Airflow's of wrong arguments
     a group                          one, before its members
     without a traceback              as it is
     """
     lines = _OF_GROUP.sub("", text.strip("\n")).splitlines()
     last = next((number for number in reversed(range(len(lines))) if _FRAME.match(lines[number])), -1)
     found = (line for line in lines[last + 1 :] if line.strip() and not line.startswith(" "))
-    return next(found, lines[-1] if lines else text).strip()
+    first = next(found, lines[-1] if lines else text).strip()
+    more = next(found, "").strip() if first.endswith(":") else ""
+    return f"{first} {more}".strip()
 
 
 def error_line(text: str, path: Path) -> int | None:

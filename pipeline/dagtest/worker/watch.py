@@ -303,7 +303,10 @@ class Watch:
         bytecode = os.path.join(self.environment, "bytecode")
         if real.startswith((self.home + os.sep, bytecode + os.sep, "/dev/")) or "__pycache__" in real:
             return
-        if real.startswith(tempfile.gettempdir() + os.sep) and not real.startswith(self.project + os.sep):
+        temporary = tempfile.gettempdir()
+        if real.startswith(temporary + os.sep) and not real.startswith(self.project + os.sep):
+            return
+        if real == temporary and what == "write":  # a file without a name, as tempfile.TemporaryFile makes it
             return
         shown = os.path.relpath(real, self.project) if real.startswith(self.project) else real
         self.note("files", f"{what} {shown}")
