@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Shown = Callable[[str], str]  # a path as people write it
@@ -118,6 +118,8 @@ class Dag:
     Attributes:
         moving_start: The line of a start date made of the time of parsing.
         twins: The lines of other DAGs of the same id in the file.
+        unused_arguments: Name in `default_args` that none of its operators takes → the one that may be meant,
+            "DAG" for one that the DAG itself takes, "" for none.
     """
 
     dag_id: str
@@ -128,6 +130,7 @@ class Dag:
     schedule: Schedule | None = None
     moving_start: int | None = None
     twins: tuple[int | None, ...] = ()
+    unused_arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ class DagFile:
         missing: Modules that it or a module of the team's imports and that are not there.
         deprecations: Warnings of Airflow's while it was imported.
         own: The team's modules that it imported.
+        uncalled: Function that makes a DAG, and that nothing in the file calls → its line.
         is_kept: The result is of an earlier run.
     """
 
@@ -176,6 +180,7 @@ class DagFile:
     missing: tuple[Remark, ...] = ()
     deprecations: tuple[Remark, ...] = ()
     own: tuple[str, ...] = ()
+    uncalled: Mapping[str, int] = field(default_factory=dict)
     is_kept: bool = False
 
 
@@ -213,6 +218,7 @@ def dag_file(document: Mapping[str, Any], shown: Shown, limit: float, memory: in
             Remark(found["message"], found["line"], shown(found["path"])) for found in result.get("deprecations", ())
         ),
         tuple(map(shown, result.get("own", ()))),
+        result.get("uncalled", {}),
         is_kept,
     )
 
@@ -272,6 +278,7 @@ def _dag(document: Mapping[str, Any]) -> Dag:
         ),
         document["moving_start"],
         tuple(document["twins"]),
+        document["unused_arguments"],
     )
 
 

@@ -38,6 +38,14 @@ DAG("i")
 """,
     # Gone in the Python of MWAA, if not in the one that the tests run on.
     "python.py": "def reload(module):\n    import imp\n    imp.reload(module)\nDAG('h')\n",
+    "uncalled.py": "from airflow.sdk import dag\n@dag\ndef never(): ...\n",
+    "factory.py": "from airflow.sdk import dag\n@dag\ndef made_elsewhere(): ...\n",
+    "uses_factory.py": "from factory import made_elsewhere\nmade_elsewhere()\n",
+    # `append_env` is one operator's, `team` nobody's.
+    "arguments.py": """with DAG("j", default_args={"reties": 3, "catchup": 0, "team": "", "append_env": 1}):
+    BashOperator(task_id="t", bash_command="b")
+    BashOperator.partial(task_id="u").expand(bash_command=["b"])
+""",
     "old.py": 'from airflow.models.param import Param\nDAG("g", params={"x": Param(1)})\n',
 }
 
@@ -101,3 +109,16 @@ def test_names_that_airflow_itself_warns_of_leave_airflow_where_it_is(tmp_path: 
     found = run(make_project(tmp_path, files, airflow="2.10.3"))
     assert not found.said()
     assert "Import 'AirflowException' directly from the airflow module is deprecated" in found.result.output
+
+
+def test_what_has_no_effect_is_told_where_it_stands(found: Run) -> None:
+    warned = found.said("skipped")
+    told = {key: text for key, text in warned.items() if key[1] in ("uncalled-dags", "default-args")}
+    told = {key: text for key, text in told.items() if text.startswith("warning: ")}
+    assert set(told) == {("uncalled.py", "uncalled-dags"), ("arguments.py", "default-args")}
+    assert told["uncalled.py", "uncalled-dags"].startswith("warning: dags/uncalled.py:6: nothing calls never(), ")
+    assert "dags/arguments.py:4: j: default_args has 'reties', " in told["arguments.py", "default-args"]
+    assert "Did you mean 'retries'?" in told["arguments.py", "default-args"]
+    assert "DAG(..., catchup=...)" in told["arguments.py", "default-args"]
+    assert "'team'" in told["arguments.py", "default-args"]
+    assert "append_env" not in told["arguments.py", "default-args"]

@@ -448,3 +448,26 @@ def test_a_warning_of_many_lines_is_told_in_one() -> None:
 def test_files_are_reported_in_the_order_of_their_paths() -> None:
     verdicts = judge([file(path="dags/b.py"), file(dag_id="a", path="dags/a.py")], project())
     assert list(dict.fromkeys(verdict.path for verdict in verdicts)) == ["dags/a.py", "dags/b.py"]
+
+
+def test_a_function_that_makes_a_dag_is_to_be_called_unless_another_file_may_call_it() -> None:
+    alone = DagFile("dags/a.py", own=("dags/a.py",), uncalled={"orders": 4})
+    (problem,) = verdicts_of("uncalled-dags", alone)[0].problems
+    assert (problem.line, problem.mend) == (4, "End the file with a call: orders()")
+    assert problem.what.startswith("nothing calls orders(), which is decorated with @dag")
+    assert not verdicts_of("uncalled-dags", alone)[0].fails
+    of_both = verdicts_of("uncalled-dags", alone, DagFile("dags/b.py", own=("dags/a.py", "dags/b.py")))
+    assert [verdict.problems for verdict in of_both] == [(), ()]
+
+
+def test_default_arguments_that_no_operator_takes_are_told_with_what_may_be_meant() -> None:
+    (verdict,) = verdicts_of(
+        "default-args", file(task(), unused_arguments={"reties": "retries", "catchup": "DAG", "team": ""})
+    )
+    assert [(problem.line, problem.dag, problem.mend) for problem in verdict.problems] == [
+        (3, "orders", "Did you mean 'retries'?"),
+        (3, "orders", "Give it to the DAG itself: DAG(..., catchup=...)."),
+        (3, "orders", "Take it out."),
+    ]
+    assert "'reties', which none of its operators takes" in verdict.problems[0].what
+    assert not verdict.fails

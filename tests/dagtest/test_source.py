@@ -77,3 +77,22 @@ def test_what_is_no_python_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_bytes(b"with DAG(\xff")
     assert SourceLines.of(path) == SourceLines()
+
+
+@pytest.mark.parametrize(
+    ("after", "uncalled"),
+    [
+        ("", {"orders": 2}),
+        ("orders()", {}),
+        ("made = [orders]", {}),
+        ("if True:\n    orders()", {}),
+        ("orders = 1", {"orders": 2}),
+        ("class A:\n    @dag\n    def inner(self): ...", {"orders": 2}),
+    ],
+)
+def test_a_function_that_makes_a_dag_and_is_not_called_is_known(
+    tmp_path: Path, after: str, uncalled: dict[str, int]
+) -> None:
+    path = tmp_path / "orders.py"
+    path.write_text(f"@dag(schedule=None)\ndef orders():\n    pass\n{after}\n")
+    assert SourceLines.of(path).uncalled == uncalled

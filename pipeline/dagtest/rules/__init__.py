@@ -49,6 +49,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "no-processes": _no("processes"),
     "no-writes": _no("files"),
     "modules": Rule(parsing.modules),
+    "uncalled-dags": Rule(scheduling.uncalled_dags, "warn"),
     "cycles": Rule(scheduling.cycles),
     "duplicate-ids": Rule(scheduling.duplicate_ids, needs_dags=True),
     "schedules": Rule(scheduling.schedules, needs_dags=True),
@@ -56,6 +57,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "owners": Rule(scheduling.owners, "off", needs_dags=True),
     "tags": Rule(scheduling.tags, "off", needs_dags=True),
     "retries": Rule(scheduling.retries, "off", needs_dags=True),
+    "default-args": Rule(scheduling.default_args, "warn", needs_dags=True),
     "off-workers": Rule(tasks.off_workers, "warn", needs_dags=True),
     "container-exists": Rule(tasks.container_exists, needs_dags=True),
     "container-command": Rule(tasks.container_command, needs_dags=True),
@@ -108,7 +110,8 @@ def judge(files: Sequence[DagFile], project: Project) -> tuple[Verdict, ...]:
     for file in files:
         for dag in file.dags:
             files_of.setdefault(dag.dag_id, []).append(file.path)
-    known = replace(project, files_of=files_of)
+    imported = frozenset(path for file in files for path in file.own if path != file.path)
+    known = replace(project, files_of=files_of, imported=imported)
     return tuple(_verdicts(sorted(files, key=lambda file: file.path), known))
 
 

@@ -33,6 +33,31 @@ def duplicate_ids(file: DagFile, project: Project) -> Iterator[Problem]:
             )
 
 
+def uncalled_dags(file: DagFile, project: Project) -> Iterator[Problem]:
+    """Every function that is decorated with `@dag` is called: otherwise there is no DAG.
+
+    a function                                      problem
+    that something in the file calls or hands on    none
+    in a file that another DAG file imports         none: that one may call it
+    any other                                       Airflow never sees its DAG
+    """
+    if file.path not in project.imported:
+        for name, line in file.uncalled.items():
+            what = f"nothing calls {name}(), which is decorated with @dag, so Airflow will see no DAG of it"
+            yield Problem(what, f"End the file with a call: {name}()", line)
+
+
+def default_args(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
+    """Every name in a DAG's `default_args` is an argument of one of its operators: Airflow ignores the others."""
+    for dag in file.dags:
+        for name, meant in dag.unused_arguments.items():
+            mend = f"Did you mean {meant!r}?" if meant else "Take it out."
+            if meant == "DAG":
+                mend = f"Give it to the DAG itself: DAG(..., {name}=...)."
+            what = f"default_args has {name!r}, which none of its operators takes: it has no effect"
+            yield Problem(what, mend, dag.line, dag.dag_id)
+
+
 def cycles(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: ARG001 - every rule has this shape
     """No task waits for itself, however many others are between."""
     for cycle in file.cycles:

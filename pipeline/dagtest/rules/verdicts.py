@@ -20,6 +20,7 @@ class Project:
         bases: The containers that are bases of others only.
         demands: What the team demands, from cdk.json.
         files_of: DAG id → the files that hold a DAG of that id.
+        imported: Files that another DAG file imports.
         old_names: File → Airflow's names that it should no longer use, as ruff found them, each `CODE sentence`.
     """
 
@@ -28,6 +29,7 @@ class Project:
     bases: frozenset[str] = frozenset()
     demands: DagTests = field(default_factory=DagTests)
     files_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    imported: frozenset[str] = frozenset()
     old_names: Mapping[str, Sequence[Remark]] = field(default_factory=dict)
 
 

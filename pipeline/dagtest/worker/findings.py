@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.dagtest.worker.places import Places
 from pipeline.dagtest.worker.schedules import schedule
 from pipeline.dagtest.worker.source import SourceLines
-from pipeline.dagtest.worker.tasks import function_line, task_facts
+from pipeline.dagtest.worker.tasks import function_line, task_facts, unused_arguments
 from pipeline.dagtest.worker.templates import failing_templates
 
 _WARNING = re.compile(r"^(.*?):(\d+): (\S+): (.*)", re.DOTALL)
@@ -28,7 +28,8 @@ def described(dag: Any, stored: Any, source: SourceLines, places: Places) -> dic
 
     Returns:
         Among what speaks for itself `twins`: the lines of other DAGs of the same id in the file, which Airflow takes
-        this one for; `moving_start`: the line of a start date made of the time of parsing.
+        this one for; `moving_start`: the line of a start date made of the time of parsing; `unused_arguments`: see
+        there.
     """
     lines = {
         task.task_id: source.of_task(task.task_id, places.of_task(dag, task.task_id), function_line(task, places.file))
@@ -41,6 +42,7 @@ def described(dag: Any, stored: Any, source: SourceLines, places: Places) -> dic
         "tags": sorted(map(str, dag.tags or ())),
         "schedule": schedule(dag, stored) if stored is not None else None,
         "moving_start": source.moving_start(dag.dag_id, places.of_all(dag)),
+        "unused_arguments": unused_arguments(dag),
         "tasks": [task_facts(task, lines[task.task_id]) for task in dag.tasks],
         "templates": [
             {"task_id": task_id, "line": lines[task_id], "field": field, "message": message}

@@ -188,8 +188,9 @@ class Inspector:
         Returns:
             `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
             `dags`: see `described`; `cycles`: of DAGs that Airflow refused for one; `warned`: a warning was shown;
-            `deprecations`: those of Airflow's; `missing`: modules; `own`: the team's modules it imported; `read`,
-            `listed`, `absent`: what its result depends on; `foreign`: it may depend on more that we cannot see.
+            `uncalled`: see `SourceLines`; `deprecations`: those of Airflow's; `missing`: modules; `own`: the team's
+            modules it imported; `read`, `listed`, `absent`: what its result depends on; `foreign`: it may depend on
+            more that we cannot see.
         """
         folder, watch, places = self._folder, self._watch, self._places
         before, paths = len(sys.modules), list(sys.path)
@@ -217,6 +218,7 @@ class Inspector:
                 "dags": [described(dag, stored.get(dag_id), source, places) for dag_id, dag in dags.items()],
                 "cycles": cycles(places.taken, places.of_dag) if errors and "ycle" in errors[0] else [],
                 "warned": bool(bag and any(bag.captured_warnings.values())),
+                "uncalled": source.uncalled,
                 "deprecations": list(deprecations(bag, [str(path), *own])) if bag else [],
                 "missing": [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))],
                 "own": own,

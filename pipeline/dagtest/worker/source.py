@@ -60,6 +60,7 @@ class SourceLines:
         calls: String constant → the line of the first call that has it as an argument.
         functions: Function → the line of its `def`.
         dags: The same of functions that are decorated with `dag`.
+        uncalled: Of these at the file's top level, those that nothing in the file calls or hands on.
         decorated: The line of a function's first decorator → the line of its `def`.
         moving: Start dates of whatever the file makes.
     """
@@ -68,6 +69,7 @@ class SourceLines:
     calls: dict[str, int] = field(default_factory=dict)
     functions: dict[str, int] = field(default_factory=dict)
     dags: dict[str, int] = field(default_factory=dict)
+    uncalled: dict[str, int] = field(default_factory=dict)
     decorated: dict[int, int] = field(default_factory=dict)
     moving: tuple[MovingStart, ...] = ()
 
@@ -89,6 +91,8 @@ class SourceLines:
                 for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                         lines.calls.setdefault(argument.value, node.lineno)
+        if lines.dags:
+            lines.uncalled.update(_uncalled(path, lines.dags))
         return lines
 
     def of_dag(self, dag_id: str, made: Sequence[int] = ()) -> int | None:
@@ -124,6 +128,14 @@ class SourceLines:
             if start.function == dag_id or any(start.first <= line <= start.last for line in at_work):
                 return start.line
         return None
+
+
+def _uncalled(path: Path, dags: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    tree = parsed(path)
+    used = {node.id for node in nodes(path) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, Function) and node.lineno == dags.get(node.name) and node.name not in used:
+            yield node.name, node.lineno
 
 
 def _moving_starts(of_file: Sequence[ast.AST]) -> Iterator[MovingStart]:

@@ -1,8 +1,14 @@
 """What the rules need to know of a task."""
 
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 CONTAINER_OPERATOR = "EcsRunTaskOperator"
+ALIKE = 0.8  # how much of two names must be the same for one to be meant by the other
 NOT_TOLD = frozenset({"object", "ABC", "Generic", "LoggingMixin", "DAGNode", "Templater", "FormattingMixin"})
 
 
@@ -20,6 +26,35 @@ def task_facts(task: Any, line: int | None) -> dict[str, Any]:
         "downstream": sorted(task.downstream_task_ids),
         "overrides": _overrides(task) if CONTAINER_OPERATOR in bases else None,
     }
+
+
+def unused_arguments(dag: Any) -> dict[str, str]:
+    """Names in a DAG's `default_args` that no operator of its tasks takes → the one that may be meant.
+
+    "DAG" for one that the DAG itself takes, "" for none.
+    """
+    given = dag.default_args
+    if not given or not isinstance(given, Mapping) or not dag.task_dict:
+        return {}
+    operators = {getattr(task, "operator_class", type(task)) for task in dag.tasks}
+    taken = frozenset[str]().union(*(_arguments(each) for each in operators if isinstance(each, type)))
+    unused = [name for name in given if isinstance(name, str) and name not in taken]
+    if not unused:
+        return {}
+    of_dag = inspect.signature(type(dag)).parameters
+    likely = {name: ["DAG"] if name in of_dag else get_close_matches(name, taken, 1, ALIKE) for name in unused}
+    return {name: next(iter(found), "") for name, found in likely.items()}
+
+
+@cache
+def _arguments(operator: type) -> frozenset[str]:
+    """What an operator's class takes, and those it derives from, to which it may hand on what it is given."""
+    names: set[str] = set()
+    for base in operator.__mro__:
+        if "__init__" in vars(base):
+            with suppress(ValueError, TypeError):  # written in C
+                names |= set(inspect.signature(vars(base)["__init__"]).parameters)
+    return frozenset(names)
 
 
 def function_line(task: Any, file: str) -> int:
