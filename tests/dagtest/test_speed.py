@@ -37,7 +37,7 @@ SCHEDULES = (
 TASKS = {
     "the same text in many tasks": ["{{ params.x.upper() }}", "{{ params.x.upper() }}", "{{ ds }}", "{{ ds }}"],
     "a text that fails in each": ["{{ dss }}", "{{ dss }}"],
-    "of the task": ["{{ 1 // task.retries }}", "{{ 1 // task.retries }}"],
+    "of the task": [*["{{ 1 // task.retries }}"] * 2, *["{{ task.task_id }}{{ [1][task.task_id == 't3'] + 1 }}"] * 2],
     "with other parameters": ["{{ params.x.upper() }}", "{{ params.x.upper() }}"],
 }
 
@@ -74,7 +74,7 @@ def test_a_file_among_many_has_the_result_that_it_has_by_itself(tmp_path: Path) 
     }
     assert failing["dags/dag4.py"] == []
     assert failing["dags/dag5.py"] == ["t0", "t1"]
-    assert failing["dags/dag6.py"] == ["t0"]
+    assert failing["dags/dag6.py"] == ["t0", "t3"]
     assert failing["dags/dag3.py"] == ["t1"]
 
 

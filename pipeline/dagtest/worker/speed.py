@@ -7,9 +7,12 @@ import json
 import marshal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 SCALARS = frozenset({type(None), bool, int, float, str})  # of which the text in JSON tells the type, too
+CONTAINERS = frozenset({list, tuple, set, dict})
+SHORT = 256  # characters; Airflow's own limit of what it keeps of a template is 4096, unless a team sets another
 
 
 def ask_once() -> None:
@@ -25,6 +28,7 @@ def ask_once() -> None:
     _search_no_scalars_for_tasks()
     _store_scalars_as_they_are()
     _leave_out_fields_once()
+    _store_short_templates_as_they_are()
 
 
 def _check_schemas_once() -> None:
@@ -215,12 +219,17 @@ def _leave_out_fields_once() -> None:
     if is_excluded is None or not hasattr(storing, "generate_client_defaults"):
         return
     known: dict[tuple[Any, ...], bool] = {}
+    plain = {*SCALARS, timedelta, *(_found("airflow.sdk", name) for name in ("TriggerRule", "WeightRule"))}
 
     def is_excluded_once(cls: Any, /, value: Any, name: str, task: Any) -> bool:
         kind = type(value)
-        if kind not in SCALARS:
+        key: tuple[Any, ...]
+        if kind in plain:
+            key = (name, kind, value)
+        elif kind in CONTAINERS and not value:
+            key = (name, kind)
+        else:
             return bool(is_excluded(cls, value, name, task))
-        key = (name, kind, value)
         answer = known.get(key)
         if answer is None:
             answer = bool(is_excluded(cls, value, name, task))
@@ -230,6 +239,23 @@ def _leave_out_fields_once() -> None:
         return answer
 
     storing._is_excluded = classmethod(is_excluded_once)  # noqa: SLF001 - it is what takes long
+
+
+def _store_short_templates_as_they_are() -> None:
+    """Most fields with templates hold nothing, or a text that is short enough to be kept whole."""
+    objects: Any = importlib.import_module("airflow.serialization.serialized_objects")
+    store = getattr(objects, "serialize_template_field", None)
+    settings: Any = importlib.import_module("airflow.configuration").conf
+    limit = settings.getint("core", "max_templated_field_length", fallback=0)
+    if store is None or limit < SHORT:
+        return
+
+    def store_unless_short(value: Any, name: str) -> Any:
+        if value is None or (type(value) is str and len(value) <= SHORT):
+            return value
+        return store(value, name)
+
+    objects.serialize_template_field = store_unless_short
 
 
 def _found(module: str, name: str) -> Any:

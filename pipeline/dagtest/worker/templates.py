@@ -13,6 +13,7 @@ from pipeline.dagtest.worker.template_context import context_of_dag, context_of_
 from pipeline.dagtest.worker.watch import AccessWhileParsing
 
 _compiled: dict[tuple[type, str], Any] = {}  # jinja's environment and a text → its code
+_OF_ANY = re.compile(r"{{ task\.(task_id|dag_id) }}")  # texts, in every task
 _UNDECLARED = re.compile(
     r"'(\w+)' is undefined"
 )  # jinja's words for a name that nobody has set; others are its members
@@ -85,7 +86,7 @@ class _SampleRun:
                 environment.get_template(text) if is_file else _template(self._dag, environment, text)
             )
         self._compiled[text].render(**self._context)
-        if self._params and not is_file and "task" not in text:  # so it renders in any other task
+        if self._params and not is_file and "task" not in _OF_ANY.sub("", text):  # so it renders in any other task
             self._good.add((text, self._params))
 
     @cached_property
