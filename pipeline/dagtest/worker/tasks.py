@@ -1,7 +1,7 @@
 """What the rules need to know of a task."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
@@ -37,7 +37,7 @@ def unused_arguments(dag: Any) -> dict[str, str]:
     if not given or not isinstance(given, Mapping) or not dag.task_dict:
         return {}
     operators = {getattr(task, "operator_class", type(task)) for task in dag.tasks}
-    taken = frozenset[str]().union(*(_arguments(each) for each in operators if isinstance(each, type)))
+    taken = {name for operator in operators if isinstance(operator, type) for name in _arguments(operator)}
     unused = [name for name in given if isinstance(name, str) and name not in taken]
     if not unused:
         return {}
@@ -46,15 +46,17 @@ def unused_arguments(dag: Any) -> dict[str, str]:
     return {name: next(iter(found), "") for name, found in likely.items()}
 
 
-@cache
-def _arguments(operator: type) -> frozenset[str]:
+def _arguments(operator: type) -> Iterator[str]:
     """What an operator's class takes, and those it derives from, to which it may hand on what it is given."""
-    names: set[str] = set()
-    for base in operator.__mro__:
-        if "__init__" in vars(base):
-            with suppress(ValueError, TypeError):  # written in C
-                names |= set(inspect.signature(vars(base)["__init__"]).parameters)
-    return frozenset(names)
+    return (name for base in operator.__mro__ if "__init__" in vars(base) for name in _own_arguments(base))
+
+
+@cache
+def _own_arguments(operator: type) -> Collection[str]:
+    """A team's own class is another one in each file, those that it derives from are not."""
+    with suppress(ValueError, TypeError):  # written in C
+        return list(inspect.signature(vars(operator)["__init__"]).parameters)
+    return ()
 
 
 def function_line(task: Any, file: str) -> int:
