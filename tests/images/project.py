@@ -57,8 +57,9 @@ class Project:
         return f"{self.environment['AWS_ENDPOINT_URL'].partition('://')[2]}/{self.name}/{name}"
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A command that hears signals, also where the tests' own parent has some ignored, as nohup does."""
         return subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "images", *arguments],
+            ["env", "--default-signal=INT,TERM,HUP", sys.executable, "-m", "pipeline", "images", *arguments],
             cwd=self.folder,
             env=self.environment,
             text=True,
