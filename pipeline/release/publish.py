@@ -1,8 +1,10 @@
 """Carrying out a plan's rows: uploads, restorations and deletions, phase by phase."""
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import groupby, islice
+from queue import Empty, SimpleQueue
 from time import monotonic
 
 from pipeline.errors import PipelineError
@@ -78,16 +80,24 @@ def _side_by_side(
     done: dict[str, Written] = {}
     left = iter(rows)
     running: dict[Future[Written | None], Row] = {}
+    ended: SimpleQueue[Future[Written | None]] = SimpleQueue()  # to wait for one of sixty takes longer each time
+
+    def begin_more(most: int) -> None:
+        for row in islice(left, most):
+            future = begin(row)
+            running[future] = row
+            future.add_done_callback(ended.put)
+
     try:
-        # A few at a time: to wait for one of thousands would take longer than what is waited for.
-        while started := {begin(row): row for row in islice(left, _AHEAD - len(running))} or running:
-            running |= started
-            finished, _ = wait(running, timeout=_SIGN_OF_LIFE, return_when=FIRST_COMPLETED)
-            for future in finished:
+        begin_more(_AHEAD)
+        while running:
+            with suppress(Empty):
+                future = ended.get(timeout=_SIGN_OF_LIFE)
                 row = running.pop(future)
                 if (written := future.result()) is not None:
                     done[row.key] = written
-            progress.add(len(finished))
+                progress.add(1)
+                begin_more(1)
             alive()
     except BaseException:
         for future in running:
