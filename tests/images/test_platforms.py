@@ -18,6 +18,17 @@ from tests.images.folders import BASED, PLAIN, write
 from tests.images.project import Project
 
 BOTH = 'other_architectures = ["ARM64"]\n'
+ON_ONE_BASE = {
+    "base/Dockerfile": PLAIN,
+    "base/x": "",
+    "base/container.toml": BOTH,
+    "both/Dockerfile": BASED,
+    "both/x": "",
+    "both/container.toml": f'base = "base"\n{BOTH}',
+    "one/Dockerfile": BASED,
+    "one/x": "",
+    "one/container.toml": 'base = "base"\n',
+}
 
 
 @pytest.mark.docker
@@ -74,20 +85,7 @@ def test_a_build_cut_after_the_first_platform_is_completed(project: Project) -> 
 
 
 def test_each_platform_has_its_own_base_and_its_own_cache(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        {
-            "base/Dockerfile": PLAIN,
-            "base/x": "",
-            "base/container.toml": BOTH,
-            "both/Dockerfile": BASED,
-            "both/x": "",
-            "both/container.toml": f'base = "base"\n{BOTH}',
-            "one/Dockerfile": BASED,
-            "one/x": "",
-            "one/container.toml": 'base = "base"\n',
-        },
-    )
+    write(tmp_path, ON_ONE_BASE)
     registry = MemoryRegistry({"base": {}, "both": {"old": {}, "old-arm64": {}}, "one": {"old-amd64": {}, "old": {}}})
     found = survey(tmp_path, registry)
     jobs = found.jobs()
@@ -107,20 +105,7 @@ def test_each_platform_has_its_own_base_and_its_own_cache(tmp_path: Path) -> Non
 
 
 def test_each_platform_is_labelled_with_the_digest_of_its_own_base_that_the_same_run_built(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        {
-            "base/Dockerfile": PLAIN,
-            "base/x": "",
-            "base/container.toml": BOTH,
-            "both/Dockerfile": BASED,
-            "both/x": "",
-            "both/container.toml": f'base = "base"\n{BOTH}',
-            "one/Dockerfile": BASED,
-            "one/x": "",
-            "one/container.toml": 'base = "base"\n',
-        },
-    )
+    write(tmp_path, ON_ONE_BASE)
     registry = MemoryRegistry({"base": {}, "both": {}, "one": {}})
     builder = MemoryBuilder(registry)
     found = survey(tmp_path, registry)
