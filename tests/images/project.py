@@ -59,7 +59,7 @@ class Project:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """A command that hears signals, also where the tests' own parent has some ignored, as nohup does."""
         return subprocess.Popen(
-            ["env", "--default-signal=INT,TERM,HUP", sys.executable, "-m", "pipeline", "images", *arguments],
+            ["/usr/bin/env", "--default-signal=INT,TERM,HUP", sys.executable, "-m", "pipeline", "images", *arguments],
             cwd=self.folder,
             env=self.environment,
             text=True,
