@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dagtest.worker.mwaa_home import MWAA_HOME
+
 # What can never be overridden, by the names that any version pins (`essential-constraints` of MWAA's images).
 ESSENTIAL = frozenset(
     {
@@ -38,10 +40,10 @@ ESSENTIAL = frozenset(
 )
 ADDRESS = "https://raw.githubusercontent.com/apache/airflow/constraints-{airflow}/constraints-{python}.txt"
 SECONDS = 5.0  # to answer; a machine that is cut off must not wait long
-ON_MWAA = "/usr/local/airflow/dags/"
-PLUGINS_ON_MWAA = "/usr/local/airflow/plugins"
+ON_MWAA = f"{MWAA_HOME}/dags/"
+PLUGINS_ON_MWAA = f"{MWAA_HOME}/plugins"
 _INCLUDES = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=)?[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
-_PLACE_ON_MWAA = re.compile(r"/usr/local/airflow/(dags|plugins)(?=[/\s\"']|$)")
+_PLACE_ON_MWAA = re.compile(rf"{MWAA_HOME}/(dags|plugins)(?=[/\s\"']|$)")
 _OPTION = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=)[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
 

@@ -29,7 +29,8 @@ class EcrStore:
     """
 
     def __init__(self, session: boto3.Session, repository: Callable[[str], str]) -> None:
-        self._ecr: ECRClient = session.client("ecr")
+        with asking("the registry"):
+            self._ecr: ECRClient = session.client("ecr")
         self._repository = repository
 
     def stored(self, name: str) -> Sequence[Stored]:

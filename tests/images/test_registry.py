@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.images.checks.scan import Scan
 from pipeline.images.ecr import EcrRegistry
 from pipeline.images.ecr_scan import EcrScan
+from pipeline.images.ecr_store import EcrStore
 from pipeline.images.plan import Published
 from pipeline.images.registry import Login
 from pipeline.images.registry_label import image_label
@@ -118,6 +119,8 @@ def test_an_endpoint_that_is_none_is_a_sentence(registry: LocalRegion, monkeypat
     monkeypatch.setenv("AWS_ENDPOINT_URL", "not-a-url")
     with pytest.raises(PipelineError, match="Invalid endpoint: not-a-url"):
         Counted(registry)
+    with pytest.raises(PipelineError, match="Invalid endpoint: not-a-url"):
+        EcrStore(boto3.Session(region_name=registry.region), str)
 
 
 def test_a_hundred_repositories_of_which_some_are_missing_take_one_request_more_than_there_are(

@@ -5,6 +5,7 @@ from typing import Final
 
 from pipeline.dagtest.facts import DagFile
 from pipeline.dagtest.rules.verdicts import Judge, Problem, Project
+from pipeline.dagtest.worker.modules import GONE_IN_PYTHON_312
 
 # kind of access → how to mend it
 MENDS: Final = {
@@ -33,8 +34,6 @@ ADVICE: Final = {
     "cannot be stored": "Give the DAG and its tasks only what JSON can hold, or what Airflow knows how to store.",
     "No such file": "Correct the path; on MWAA the DAG folder is /usr/local/airflow/dags.",
 }
-# modules of Python's own that MWAA's has no more → what took their place
-GONE_IN_PYTHON_312: Final = {"asynchat": "asyncio", "asyncore": "asyncio", "imp": "importlib", "smtpd": "aiosmtpd"}
 # where AWS's SDK asks for credentials, on any machine that has none of its own
 CREDENTIALS: Final = ("169.254.169.254", "169.254.170.2", "169.254.170.23")
 # kind of access → what it is to

@@ -21,8 +21,8 @@ ELSEWHERE = re.compile(r"virtualenv|external_python|docker|kubernetes|pyspark|Py
 
 # Names that stand for a version, or for whether it is one: `__version__`, `AIRFLOW_V_3_0_PLUS`, `IS_AIRFLOW_2`.
 OF_VERSIONS = re.compile(r"version|airflow\w*\d", re.IGNORECASE)
-# Python's own, gone in 3.12. Of `distutils` a package may have taken the place.
-GONE_IN_PYTHON_312 = frozenset({"asynchat", "asyncore", "imp", "smtpd"})
+# Python's own, gone in 3.12 → what took their place. Of `distutils` a package may have taken it.
+GONE_IN_PYTHON_312 = {"asynchat": "asyncio", "asyncore": "asyncio", "imp": "importlib", "smtpd": "aiosmtpd"}
 GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 Demand = tuple[str, int, tuple[str, ...]]  # a module, the line, and the names that are imported from it
 
