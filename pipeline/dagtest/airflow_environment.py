@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.airflow_python import find_python, find_uv, mwaa_python
 from pipeline.console import out, step
 from pipeline.dagtest.constraints import PLUGINS_ON_MWAA, constraints_for, expanded
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
+from pipeline.pythons import airflow_python, find_uv, mwaa_python
 
 LOCKS = Path(__file__).with_name("locks")
 FOLDER = ".airflow"
@@ -171,7 +171,7 @@ def _python_of(project: Path, version: str) -> str:
     note = project / FOLDER / f"python-{mwaa_python(version)}"
     if note.is_file() and Path(known := note.read_text(encoding="utf-8")).is_file():
         return known
-    found = find_python(version)
+    found = airflow_python(version)
     note.parent.mkdir(exist_ok=True)
     note.write_text(found, encoding="utf-8")
     return found

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.dagtest.worker.mwaa_home import MWAA_HOME
+from pipeline.pythons import mwaa_python
 
 # What can never be overridden, by the names that any version pins (`essential-constraints` of MWAA's images).
 ESSENTIAL = frozenset(
@@ -151,8 +152,7 @@ def constraints_for(project: Path, version: str, lock: Path) -> Constraints:
     if wanted and not wanted.startswith(("http://", "https://")):
         own = path.parent / below_dags(wanted)
         return Constraints(requirements, (own, essential), f"{wanted} and MWAA's essential constraints", is_whole=True)
-    python = "3.12" if [int(part) for part in version.split(".")[:2]] >= [2, 11] else "3.11"
-    address = wanted or ADDRESS.format(airflow=version, python=python)
+    address = wanted or ADDRESS.format(airflow=version, python=mwaa_python(version))
     kept = folder / f"{re.sub('[^A-Za-z0-9.]+', '-', address)}.txt"
     if not kept.is_file():
         content = _fetched(address)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.airflow_python import find_uv, mwaa_python
 from pipeline.console import step
 from pipeline.dagtest import requirements as checks
 from pipeline.dagtest.airflow_environment import (
@@ -23,6 +22,7 @@ from pipeline.dagtest.importing import WORKER
 from pipeline.dagtest.rules import Problem, Verdict
 from pipeline.errors import PipelineError
 from pipeline.process import CommandError, run
+from pipeline.pythons import find_uv, mwaa_python
 
 REQUIREMENTS = "dags/requirements.txt"
 PLUGINS = "dags/plugins"

@@ -32,6 +32,7 @@ from pipeline.localaws.machine.engine import Engine
 from pipeline.localaws.mwaa.service import Mwaa
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.server import LocalAws, Server
+from pipeline.pythons import find_python
 
 LOOK_SECONDS = 3.0  # between looks at the engine: costs nothing, and a task that is tried again soon finds it back
 
@@ -46,6 +47,7 @@ def compose(region: LocalRegion, engine: Engine) -> LocalAws:
     host = Host(
         environment=dict(os.environ),
         python=Path(sys.executable),
+        find_python=find_python,
         docker_host=engine.host,
         programs=[Path(found) for found in [shutil.which("aws", path=str(Path(sys.executable).parent))] if found],
         base_images=BuildBaseImages(lambda: engine.client),

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.airflow_python import mwaa_python
 from pipeline.dagtest.airflow_environment import (
     LOCKS,
     ensure,
@@ -12,6 +11,7 @@ from pipeline.dagtest.airflow_environment import (
 )
 from pipeline.dagtest.project_containers import tasks_and_bases
 from pipeline.errors import UsageError
+from pipeline.pythons import mwaa_python
 
 
 def test_an_environment_is_made_anew_when_anything_in_it_changes() -> None:

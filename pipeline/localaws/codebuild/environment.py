@@ -35,13 +35,15 @@ class Host:
     Attributes:
         environment: The host's environment variables; a build gets an allowlist of them.
         docker_host: `DOCKER_HOST` for builds; "" when there is no engine.
-        python: The interpreter that every build's own Python environment is made from.
+        python: The interpreter that a build's own Python environment is made from,
+        find_python: unless this finds the one of the version that its buildspec asks for.
         programs: Programs that CodeBuild's images have and this host has somewhere else than on its PATH (the AWS CLI).
         base_images: Gives the engine the images that sources start from, and says so (folder, say).
     """
 
     environment: Mapping[str, str]
     python: Path
+    find_python: Callable[[str], str | None] = lambda _: None
     docker_host: str = ""
     programs: Sequence[Path] = field(default=())
     base_images: Callable[[Path, Callable[[str], None]], None] | None = None

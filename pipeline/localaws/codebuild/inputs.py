@@ -96,15 +96,20 @@ def build_variables(region: LocalRegion, record: BuildRecord, prepared: Prepared
     return Values(environment, frozenset(value for value in secret if value))
 
 
-def runtimes(buildspec: Buildspec, host: Host) -> Iterator[str]:
-    """A line for each runtime the buildspec asks for: the version it wants, and what this host has."""
-    for runtime, version in sorted(buildspec.phases.install.runtime_versions.items()):
-        yield f"Selecting '{runtime}' runtime version '{version}': this host has {_version(runtime, host)}"
+def runtimes(asked: Mapping[str, str], python: Path) -> Iterator[str]:
+    """A line for each runtime a buildspec asks for: the version it wants, and what the build gets.
+
+    Args:
+        asked: Versions by runtime.
+        python: The build's Python environment.
+    """
+    for runtime, version in sorted(asked.items()):
+        yield f"Selecting '{runtime}' runtime version '{version}': this host has {_version(runtime, python)}"
 
 
-def _version(runtime: str, host: Host) -> str:
+def _version(runtime: str, python: Path) -> str:
     if runtime == "python":
-        command = [str(host.python), "--version"]
+        command = [str(python / "bin" / "python"), "--version"]
     elif runtime in _VERSION:
         program = _VERSION[runtime]
         command = [program, "version" if program == "go" else "--version"]

@@ -176,7 +176,9 @@ class _Run:
         spec = prepared.buildspec
         self.record.update(**({"resolvedSourceVersion": prepared.resolved} if prepared.resolved else {}))
         self.log.say(f"CODEBUILD_SRC_DIR={prepared.source}")
-        for line in runtimes(spec, self.runner.workspaces.host):
+        asked = spec.phases.install.runtime_versions
+        self.runner.workspaces.make_python(places, asked.get("python", ""))
+        for line in runtimes(asked, places.python):
             self.log.say(line)
         base_images = self.runner.workspaces.host.base_images
         if base_images is not None and self.build["environment"].get("privilegedMode"):

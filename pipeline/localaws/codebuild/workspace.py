@@ -1,7 +1,9 @@
 """The folder of a build, made in a fraction of a second: HOME, a Python with pip, a place for npm's global packages."""
 
+import re
 import shutil
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,15 @@ from pipeline.process import run
 
 _PIP: Final = '#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n'
 _TEMPLATE_SECONDS: Final = 120.0
+_VERSION: Final = re.compile(r"3\.\d+")  # as opposed to `latest`, which this host's own is
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A Python, and the site-packages of an environment made with it that has pip."""
+
+    python: str
+    packages: Path
 
 
 class Workspaces:
@@ -25,23 +36,18 @@ class Workspaces:
         self.host = host
         self.folder = folder
         self._lock = threading.Lock()
-        self._packages: Path | None = None
+        self._templates: dict[str, _Template] = {}  # by the version asked for
 
     def places(self, build: str) -> Places:
         """The folders of a build. Sockets lie below TMPDIR, and their paths end at 108 bytes: this one is short."""
         return Places(self.folder / "builds" / build[:8], self.folder / "package-cache")
 
     def create(self, build: str) -> Places:
-        """Make the folders of a build.
-
-        Raises:
-            PipelineError: The host cannot make a Python environment.
-        """
+        """Make the folders of a build, all but its Python environment."""
         places = self.places(build)
         shutil.rmtree(places.root, ignore_errors=True)
         for folder in (places.home, places.npm, places.programs, places.temporary, places.sources, places.control):
             folder.mkdir(parents=True)
-        self._python(places.python)
         for name, source in user_configuration(self.host).items():
             copy = places.home / name
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -60,27 +66,49 @@ class Workspaces:
                 folder.chmod(0o700)
             shutil.rmtree(root, ignore_errors=True)
 
-    def prepare(self) -> Path:
-        """The packages of a fresh Python environment with pip, made at the first call.
+    def make_python(self, places: Places, version: str) -> None:
+        """Make the Python environment of a build.
+
+        Args:
+            places: The build's folders.
+            version: What its buildspec asks for under `runtime-versions`; "" when it does not.
+
+        Raises:
+            PipelineError: The host cannot make one.
+        """
+        template = self.template(version)
+        run([template.python, "-m", "venv", "--without-pip", str(places.python)], timeout=_TEMPLATE_SECONDS)
+        packages = template.packages
+        own = places.python / "lib" / packages.parent.name / packages.name
+        (own / "pip-of-the-template.pth").write_text(f"{packages}\n", encoding="utf-8")
+        for name in ("pip", "pip3"):
+            script = places.python / "bin" / name
+            script.write_text(_PIP, encoding="utf-8")
+            script.chmod(0o755)
+
+    def template(self, version: str) -> "_Template":
+        """A fresh Python environment with pip, made at the first call for a version.
 
         Raises:
             PipelineError: Neither venv nor uv can make one.
         """
         with self._lock:
-            if self._packages is None:
-                template = self.folder / "python"
-                if not _packages(template):
-                    self._make_template(template)
-                self._packages = _packages(template)
-            if self._packages is None:
-                raise PipelineError("a Python environment without pip was made", where=str(template))
-            return self._packages
+            if version not in self._templates:
+                found = self.host.find_python(version) if _VERSION.fullmatch(version) else None
+                python = found or str(self.host.python)
+                folder = self.folder / (f"python-{version}" if found else "python")
+                if not _packages(folder):
+                    self._make_template(folder, python)
+                packages = _packages(folder)
+                if packages is None:
+                    raise PipelineError("a Python environment without pip was made", where=str(folder))
+                self._templates[version] = _Template(python, packages)
+            return self._templates[version]
 
-    def _make_template(self, template: Path) -> None:
+    def _make_template(self, template: Path, python: str) -> None:
         shutil.rmtree(template, ignore_errors=True)
         new = template.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
-        python = str(self.host.python)
         uv = shutil.which("uv", path=self.host.environment.get("PATH"))
         try:
             run([python, "-m", "venv", str(new)], timeout=_TEMPLATE_SECONDS)
@@ -94,16 +122,6 @@ class Workspaces:
             shutil.rmtree(new, ignore_errors=True)
             run([uv, "venv", "--quiet", "--seed", "--python", python, str(new)], timeout=_TEMPLATE_SECONDS)
         new.replace(template)
-
-    def _python(self, folder: Path) -> None:
-        packages = self.prepare()
-        run([str(self.host.python), "-m", "venv", "--without-pip", str(folder)], timeout=_TEMPLATE_SECONDS)
-        own = folder / "lib" / packages.parent.name / packages.name
-        (own / "pip-of-the-template.pth").write_text(f"{packages}\n", encoding="utf-8")
-        for name in ("pip", "pip3"):
-            script = folder / "bin" / name
-            script.write_text(_PIP, encoding="utf-8")
-            script.chmod(0o755)
 
 
 def _packages(environment: Path) -> Path | None:

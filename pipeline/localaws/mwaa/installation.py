@@ -23,9 +23,9 @@ from threading import Event
 from typing import Final
 
 import pipeline
-from pipeline.airflow_python import find_python, find_uv
 from pipeline.errors import PipelineError
 from pipeline.process import run, stream
+from pipeline.pythons import airflow_python, find_uv
 
 LOCKS: Final = Path(pipeline.__file__).parent / "dagtest" / "locks"
 COMPLETE: Final = "complete"
@@ -123,7 +123,7 @@ class Installations:
                 mend=f"Make {lock.name} as the .in file beside the others says.",
             )
         uv = find_uv()
-        python = find_python(version)
+        python = airflow_python(version)
         key = fingerprint(lock.read_bytes(), requirements, python, extra)
         installation = Installation(self._folder / key)
         with _alone(self._folder, key):

@@ -19,6 +19,7 @@ from pipeline.localaws.codebuild.environment import Host
 from pipeline.localaws.codebuild.service import CodeBuild
 from pipeline.localaws.region import LocalRegion
 from pipeline.localaws.server import LocalAws, Server
+from pipeline.pythons import find_python
 from tests.localaws.conftest import free_port
 
 ROLE = "arn:aws:iam::123456789012:role/build"
@@ -123,6 +124,7 @@ def started_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         environment={**os.environ, "SECRET_OF_THE_HOST": "must not be seen"},
         docker_host="unix:///nowhere/docker.sock",
         python=Path(sys.executable),
+        find_python=find_python,
         programs=(Path(sys.prefix) / "bin" / "aws",),
         base_images=lambda sources, say: say(f"base images of {sorted(path.name for path in sources.iterdir())}"),
     )

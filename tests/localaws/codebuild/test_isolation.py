@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import sys
 import zipfile
 from io import BytesIO
 
 import pytest
 
+from pipeline.process import run
+from pipeline.pythons import find_python
 from tests.localaws.codebuild.conftest import Bench
 
 BUILD = "version: 0.2\nphases: {build: {commands: %s}}\n"
@@ -56,6 +59,21 @@ def test_pip_installs_into_the_builds_own_python(bench: Bench) -> None:
     assert (prefix, home, secret) == (f"{root}/python", f"{root}/home", "unset")
     again = bench.run(BUILD % '["python -c \\"import hello_there\\""]')
     assert again["buildStatus"] == "FAILED"
+
+
+@pytest.mark.parametrize("asked", ["3.12", "3.13", "3.x", ""])
+def test_a_build_gets_the_python_that_it_asks_for_where_this_machine_has_it(bench: Bench, asked: str) -> None:
+    runtime = f"install: {{runtime-versions: {{python: '{asked}'}}}}, " if asked else ""
+    show = ["python -c 'import platform; print(platform.python_version())'", "pip --version", "command -v python"]
+    build = bench.run(f"version: 0.2\nphases: {{{runtime}build: {{commands: {json.dumps(show)}}}}}\n")
+    assert build["buildStatus"] == "SUCCEEDED", bench.log(build)
+    expected = (find_python(asked) if asked[2:].isdigit() else None) or sys.executable
+    version, pip, place = bench.output(build)
+    assert version == run([expected, "-c", "import platform; print(platform.python_version())"]).strip()
+    assert pip.endswith(f"(python {version.rpartition('.')[0]})")
+    assert place.startswith(str(bench.region.folder))
+    said = [line for line in bench.log(build) if line.endswith(f"version '{asked}': this host has Python {version}")]
+    assert len(said) == (1 if asked else 0)
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
