@@ -46,6 +46,14 @@ DAG("i")
     BashOperator(task_id="t", bash_command="b")
     BashOperator.partial(task_id="u").expand(bash_command=["b"])
 """,
+    "fails_before_it_adds_a_folder.py": """from airflow.models import Gone
+import sys
+sys.path.insert(0, "dags/elsewhere")
+from found_later import x
+import found_never
+DAG("k")
+""",
+    "elsewhere/found_later.py": "x = 1\n",
     "old.py": 'from airflow.models.param import Param\nDAG("g", params={"x": Param(1)})\n',
 }
 
@@ -66,7 +74,15 @@ def test_each_file_fails_for_its_own_reason_only(found: Run) -> None:
         ("gone.py", "templates-render"),
         ("misspelt.py", "templates-render"),
         ("python.py", "modules"),
+        ("fails_before_it_adds_a_folder.py", "imports"),
+        ("fails_before_it_adds_a_folder.py", "modules"),
     }
+
+
+def test_a_module_that_a_failing_file_might_have_found_is_not_told_as_missing(found: Run) -> None:
+    said = found.said()["fails_before_it_adds_a_folder.py", "modules"]
+    assert "'found_never'" in said
+    assert "found_later" not in said
 
 
 def test_who_asks_for_credentials_is_told_that_this_is_what_it_connects_for(found: Run) -> None:

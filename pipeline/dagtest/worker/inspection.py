@@ -111,6 +111,12 @@ def _missing(path: Path) -> list[dict[str, Any]]:
     return [found for found in _shared_modules[path] if not modules.exists(found["name"])]  # sys.path may be longer now
 
 
+def _lies_somewhere(dags: Path, module: str) -> bool:
+    """Whether a file that failed before it added that folder to `sys.path` would have found a module there."""
+    first = module.partition(".")[0]
+    return any(first in (path.stem, path.name) for path in dags.rglob(f"{first}*"))
+
+
 def _import_if_silent(name: str, attribute: str) -> None:
     """Import a name; forget it again if Airflow warns of it, since it warns once, and each file is to hear it.
 
@@ -210,6 +216,10 @@ class Inspector:
                 errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
         own = own_files(folder.dags, before)
         foreign = sys.path != paths or has_foreign_modules(before, LIBRARIES)
+        missing = [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))]
+        if errors and missing and modules.extends_search_path(path):
+            foreign = True  # it depends on the names of all files in the DAG folder
+            missing = [found for found in missing if not _lies_somewhere(folder.dags, found["name"])]
         with watch.paused():
             source = SourceLines.of(path)
             return {
@@ -220,7 +230,7 @@ class Inspector:
                 "warned": bool(bag and any(bag.captured_warnings.values())),
                 "uncalled": source.uncalled,
                 "deprecations": list(deprecations(bag, [str(path), *own])) if bag else [],
-                "missing": [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))],
+                "missing": missing,
                 "own": own,
                 "read": sorted(watch.read),
                 "listed": sorted(watch.listed),

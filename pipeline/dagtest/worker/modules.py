@@ -40,6 +40,15 @@ def demanded(path: Path) -> tuple[Demand, ...]:
     return () if tree is None else tuple(dict.fromkeys(_imports(tree, nodes(path))))
 
 
+def extends_search_path(path: Path) -> bool:
+    """Whether a file says anywhere that modules are to be found in further folders."""
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr == "path" and _last(node.value) == "sys")
+        or (isinstance(node, ast.Call) and _last(node.func) == "addsitedir")
+        for node in nodes(path)
+    )
+
+
 Names = set[tuple[str, str]]  # module, and an attribute of it or ""
 
 
