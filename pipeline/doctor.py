@@ -20,6 +20,7 @@ from pipeline.localaws.instance import Instance
 from pipeline.localaws.machine import packages
 from pipeline.localaws.machine.engine import engine_answers
 from pipeline.process import run
+from pipeline.pythons import installed_python, mwaa_python
 
 PYTHON = (3, 11)  # what MWAA's oldest supported Airflow runs on, and the code here is written for
 NODE = 20  # the oldest that the CDK CLI still runs on
@@ -93,7 +94,7 @@ def _look(folder: Path, port: int) -> Iterator[Finding]:
     yield at_least("Python", sys.version.split()[0], PYTHON, "apt-get install --yes python3 python3-venv")
     yield at_least("Node.js", _printed("node", "--version"), (NODE,), "Install Node.js 20 or newer.")
     yield _cdk(folder)
-    yield _settings(folder)
+    yield from _settings(folder)
     yield from _engine_and_packages()
     yield _port(folder, port)
     free = shutil.disk_usage(folder).free // 10**9
@@ -121,12 +122,25 @@ def _cdk(folder: Path) -> Finding:
     return pinned_cdk(installed, pinned)
 
 
-def _settings(folder: Path) -> Finding:
+def _settings(folder: Path) -> Iterator[Finding]:
     try:
         known = settings.load(folder)
     except UsageError as error:
-        return Finding(settings.SETTINGS_FILE, good=False, found=error.what, mend=error.mend)
-    return Finding(settings.SETTINGS_FILE, good=True, found=f"{known.name}: {', '.join(known.environments)}")
+        yield Finding(settings.SETTINGS_FILE, good=False, found=error.what, mend=error.mend)
+        return
+    yield Finding(settings.SETTINGS_FILE, good=True, found=f"{known.name}: {', '.join(known.environments)}")
+    yield _mwaa_python(known.airflow.version)
+
+
+def _mwaa_python(airflow: str) -> Finding:
+    """Good in any case: without it, DAGs are tested on the Python that runs us, and the output says so."""
+    version = mwaa_python(airflow)
+    found = installed_python(version)
+    if found:
+        return Finding("MWAA's Python", good=True, found=f"{version} for Airflow {airflow}: {found}")
+    ours = ".".join(map(str, sys.version_info[:2]))
+    mend = f"uv python install {version} && rm -rf .airflow   (tests of DAGs try the download, too)"
+    return Finding("MWAA's Python", good=True, found=f"{version} is not here; DAGs are tested on {ours}", mend=mend)
 
 
 def _engine_and_packages() -> Iterator[Finding]:

@@ -43,20 +43,28 @@ def airflow_python(version: str) -> str:
 def find_python(version: str) -> str | None:
     """The program of a Python such as 3.12, in no virtual environment; None where there is none and none can be had.
 
-    On PATH or among uv's own; else one that pyenv, asdf or mise keeps and that is not chosen here; else uv downloads
-    it, unless UV_PYTHON_DOWNLOADS forbids it.
+    The one that is installed, else uv downloads it, unless UV_PYTHON_DOWNLOADS forbids it.
 
     Raises:
         PipelineError: uv is nowhere.
     """
-    uv = find_uv()
-    if (found := _found_by(uv, version)) or (found := _beside_shims(version)):
+    if found := installed_python(version):
         return found
+    uv = find_uv()
     try:
         run([uv, "python", "install", "--quiet", "--no-bin", version], env=_ONE_TRY, timeout=DOWNLOAD_SECONDS)
     except PipelineError:
         return None
     return _found_by(uv, version)
+
+
+def installed_python(version: str) -> str | None:
+    """The same on PATH or among uv's own, or one that pyenv, asdf or mise keeps and that is not chosen here.
+
+    Raises:
+        PipelineError: uv is nowhere.
+    """
+    return _found_by(find_uv(), version) or _beside_shims(version)
 
 
 def _found_by(uv: str, version: str) -> str | None:

@@ -57,3 +57,22 @@ def test_of_this_project_the_settings_and_the_pinned_cli_are_found(monkeypatch: 
     found = {each["subject"]: each for each in json.loads(CliRunner().invoke(doctor, ["--json"]).stdout)}
     assert found["cdk.json"]["good"] is True
     assert found["CDK CLI"]["good"] is True
+
+
+@pytest.mark.parametrize(
+    ("installed", "found", "mend"),
+    [
+        ("/opt/python3.12", "3.12 for Airflow 3.3.1: /opt/python3.12", ""),
+        (None, "3.12 is not here; DAGs are tested on 3.", "uv python install 3.12 "),
+    ],
+)
+def test_the_python_of_mwaa_is_told_and_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, installed: str | None, found: str, mend: str
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr("pipeline.doctor.installed_python", lambda _: installed)
+    result = CliRunner().invoke(doctor, ["--json"])
+    told = {each["subject"]: each for each in json.loads(result.stdout)}["MWAA's Python"]
+    assert told["good"]
+    assert told["found"].startswith(found)
+    assert told["mend"][: len(mend) or None] == mend
