@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console import out, step
-from pipeline.dagtest.constraints import PLUGINS_ON_MWAA, constraints_for, expanded
+from pipeline.dagtest.constraints import PLUGINS_ON_MWAA, below_dags, constraints_for, expanded, is_address, named
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
 from pipeline.pythons import airflow_python, find_uv, mwaa_python
@@ -131,7 +131,7 @@ def ensure(project: Path, version: str, *, with_requirements: bool = True) -> Ai
     tests = LOCKS / f"tests-{version}.txt"
     python = _python_of(project, version)
     requirements = project / "dags" / "requirements.txt"
-    asked = _asked(requirements) if with_requirements and requirements.is_file() else b""
+    asked = what_decides(requirements) if with_requirements and requirements.is_file() else b""
     key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
     environment = AirflowEnvironment((project / FOLDER / key).resolve(), version, _home(project, key))
     if not (environment.folder / COMPLETE).is_file():
@@ -153,10 +153,17 @@ def has_requirements(text: str) -> bool:
     return any(line and (not line.startswith(("#", "-")) or line.startswith(("-r", "--requirement"))) for line in lines)
 
 
-def _asked(requirements: Path) -> bytes:
-    """A requirements.txt with all that decides what it installs: the files it includes, packages among the plugins."""
+def what_decides(requirements: Path) -> bytes:
+    """A requirements.txt with all that decides what it installs: the files it includes, its constraints, packages.
+
+    What is at an address of constraints is known by that address: Airflow never changes those of a version.
+    """
     content = requirements.read_bytes()
     text = content.decode("utf-8", "replace")
+    constraints = named(text)
+    if constraints and not is_address(constraints):
+        held = requirements.parent / below_dags(constraints)
+        content += held.read_bytes() if held.is_file() else b""
     whole = expanded(requirements, text)
     if whole.splitlines() != text.splitlines():
         content += whole.encode()
@@ -211,7 +218,7 @@ def _create(environment: AirflowEnvironment, project: Path, python: str, require
             command = [str(environment.folder / "bin" / "airflow"), "db", "migrate"]
             run([*environment.alone(environment.variables(project / "dags", "")), *command], timeout=DOWNLOADS)
     if requirements and has_requirements(requirements.read_text(encoding="utf-8", errors="replace")):
-        constraints = constraints_for(project, version, lock)
+        constraints = constraints_for(project, version, LOCKS)
         with step("install dags/requirements.txt as MWAA does"):
             try:
                 run(

@@ -5,9 +5,11 @@ because MWAA's image depends on it (amazon-mwaa-docker-images, `user_requirement
 
 requirements.txt                          constraints
 names none                                Airflow's, and the essential ones
+speaks of some, as in a comment           the essential ones: MWAA looks for the words on any line, and then adds none
 names a file (of the DAG folder)          that file's, and the essential ones
 names an address, and it is reached       what is there, and the essential ones
-an address is not reached                 the lock of MWAA's image, which is a part of Airflow's: said so
+an address is not reached                 the lock of MWAA's image, which is a part of Airflow's (said so), and the
+                                          essential ones
 """
 
 import re
@@ -18,33 +20,13 @@ from pathlib import Path
 from pipeline.dagtest.worker.mwaa_home import MWAA_HOME
 from pipeline.pythons import mwaa_python
 
-# What can never be overridden, by the names that any version pins (`essential-constraints` of MWAA's images).
-ESSENTIAL = frozenset(
-    {
-        "apache-airflow",
-        *(
-            "billiard",
-            "celery",
-            "fluent-logger",
-            "gevent",
-            "greenlet",
-            "gunicorn",
-            "kombu",
-            "statsd",
-            "vine",
-            "watchtower",
-        ),
-        *("flask", "flask-appbuilder", "flask-babel", "flask-bcrypt", "flask-caching", "flask-jwt-extended"),
-        *("flask-limiter", "flask-login", "flask-session", "flask-sqlalchemy", "flask-wtf"),
-        *("sqlalchemy", "sqlalchemy-jsonfield", "sqlalchemy-utils"),
-    }
-)
 ADDRESS = "https://raw.githubusercontent.com/apache/airflow/constraints-{airflow}/constraints-{python}.txt"
 SECONDS = 5.0  # to answer; a machine that is cut off must not wait long
 ON_MWAA = f"{MWAA_HOME}/dags/"
 PLUGINS_ON_MWAA = f"{MWAA_HOME}/plugins"
 _INCLUDES = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=)?[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
 _PLACE_ON_MWAA = re.compile(rf"{MWAA_HOME}/(dags|plugins)(?=[/\s\"']|$)")
+_SPEAKS_OF_SOME = re.compile(r"-c |--constraint ")
 _OPTION = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=)[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
 
@@ -56,12 +38,14 @@ class Constraints:
     Attributes:
         requirements: The file to install: without its constraint lines, since those are here.
         files: Constraint files, all of which hold.
+        essential: Packages that are held whatever requirements.txt says.
         source: Where they are from, in words.
         is_whole: All that MWAA applies; else only what is known here.
     """
 
     requirements: Path
     files: tuple[Path, ...]
+    essential: frozenset[str]
     source: str
     is_whole: bool
 
@@ -131,38 +115,48 @@ def expanded(path: Path, text: str, above: Sequence[Path] = ()) -> str:
     return "".join(lines)
 
 
-def constraints_for(project: Path, version: str, lock: Path) -> Constraints:
+def constraints_for(project: Path, version: str, locks: Path) -> Constraints:
     """What holds when MWAA installs the project's requirements.txt; see the table above.
 
     Args:
         project: Its `dags/requirements.txt` is meant; files are written into its `.airflow`.
         version: Airflow's.
-        lock: What MWAA's image holds.
+        locks: The folder with the locks of what MWAA's image holds, and of what is essential to it.
     """
     folder = project / ".airflow" / f"constraints-{version}"
     folder.mkdir(parents=True, exist_ok=True)
     path = project / "dags" / "requirements.txt"
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     requirements = _written(folder / "requirements.txt", without_constraints(expanded(path, text)))
-    image = pins(lock.read_text(encoding="utf-8"))
-    essential = _written(
-        folder / "essential.txt", "".join(f"{name}=={image[name]}\n" for name in sorted(ESSENTIAL & set(image)))
-    )
+    essential = locks / f"essential-{version}.txt"
+    held = frozenset(pins(essential.read_text(encoding="utf-8")))
+
+    def known(files: tuple[Path, ...], words: str, *, is_whole: bool = True) -> Constraints:
+        return Constraints(requirements, files, held, words, is_whole)
+
     wanted = named(text)
-    if wanted and not wanted.startswith(("http://", "https://")):
+    if wanted and not is_address(wanted):
         own = path.parent / below_dags(wanted)
-        return Constraints(requirements, (own, essential), f"{wanted} and MWAA's essential constraints", is_whole=True)
+        return known((own, essential), f"{wanted} and MWAA's essential constraints")
+    if not wanted and (found := _SPEAKS_OF_SOME.search(text)):
+        words = f"MWAA's essential constraints only, for it adds no others where a line has {found[0].strip()!r}"
+        return known((essential,), words)
     address = wanted or ADDRESS.format(airflow=version, python=mwaa_python(version))
     kept = folder / f"{re.sub('[^A-Za-z0-9.]+', '-', address)}.txt"
     if not kept.is_file():
         content = _fetched(address)
-        if content is not None:
-            _written(kept, content)
-        else:
+        if content is None:
+            image = pins((locks / f"airflow-{version}.txt").read_text(encoding="utf-8"))
             locked = _written(folder / "image.txt", "".join(f"{name}=={pin}\n" for name, pin in sorted(image.items())))
             words = f"the lock of MWAA's image for Airflow {version} (Airflow's own constraints could not be reached)"
-            return Constraints(requirements, (locked,), words, is_whole=False)
-    return Constraints(requirements, (kept, essential), f"{address} and MWAA's essential constraints", is_whole=True)
+            return known((locked, essential), words, is_whole=False)
+        _written(kept, content)
+    return known((kept, essential), f"{address} and MWAA's essential constraints")
+
+
+def is_address(constraints: str) -> bool:
+    """Whether what a requirements.txt names is on the network; else it is a file of the DAG folder."""
+    return constraints.startswith(("http://", "https://"))
 
 
 def _fetched(address: str) -> str | None:

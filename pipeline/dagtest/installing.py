@@ -12,10 +12,10 @@ from pipeline.console import step
 from pipeline.dagtest import requirements as checks
 from pipeline.dagtest.airflow_environment import (
     DOWNLOADS,
+    LOCKS,
     AirflowEnvironment,
     ensure,
     has_requirements,
-    lock_of,
 )
 from pipeline.dagtest.constraints import Constraints, constraints_for
 from pipeline.dagtest.importing import WORKER
@@ -65,7 +65,7 @@ def _requirements(project: Path, version: str) -> Iterator[Verdict]:
     if wrong:
         yield Verdict(REQUIREMENTS, "resolves", skipped="its constraints are wrong")
         return
-    constraints = constraints_for(project, version, lock_of(version))
+    constraints = constraints_for(project, version, LOCKS)
     if checks.comes_from_files_only(constraints.requirements.read_text(encoding="utf-8")):
         problems: tuple[Problem, ...] = ()
         yield Verdict(
@@ -92,16 +92,22 @@ def _conflicts(text: str, constraints: Constraints, version: str) -> Iterator[Pr
     together = _refused(constraints.requirements, constraints, version)
     if together is None:
         return
-    known = tuple(checks.against_pins(text, constraints.pins()))
-    yield from known
-    told = {problem.line for problem in known}
-    alone = {}
+    held = {problem.line: problem for problem in checks.against_pins(text, constraints.pins(), constraints.essential)}
+    known, alone = [], {}
     with tempfile.TemporaryDirectory(prefix="requirements-") as folder:
         for requirement in checks.asked(text):
             single = Path(folder, "requirements.txt")
             single.write_text(f"{requirement.text}\n", encoding="utf-8")
-            if requirement.line not in told and (reason := _refused(single, constraints, version)) is not None:
+            problem = held.get(requirement.line)
+            if problem and not requirement.is_conditional:
+                known.append(problem)
+            elif (reason := _refused(single, constraints, version)) is None:
+                continue  # also a line for another Python or system than MWAA's
+            elif problem:
+                known.append(problem)
+            else:
                 alone[requirement.line] = reason
+    yield from known
     if alone or not known:
         yield from checks.unresolved(text, alone, together, constraints.source)
 

@@ -8,12 +8,12 @@ startup.sh         `syntax`, `time`
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.dagtest.constraints import ESSENTIAL, ON_MWAA, Constraints, below_dags, named, normal
+from pipeline.dagtest.constraints import ON_MWAA, Constraints, below_dags, is_address, named, normal
 from pipeline.dagtest.rules import Problem, Verdict
 
 PLUGINS_LIMIT: Final = (
@@ -30,12 +30,13 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class Requirement:
-    """A line of requirements.txt that asks for a package."""
+    """A line of requirements.txt that asks for a package; a conditional one does so on some machines only."""
 
     line: int
     text: str
     name: str
     version: str
+    is_conditional: bool = False
 
     @property
     def exact(self) -> str | None:
@@ -51,8 +52,8 @@ def asked(text: str) -> tuple[Requirement, ...]:
         words = line.partition(" #")[0].strip()
         match = _ASKED.match(words)
         if match and not words.startswith(("#", "-")) and "/" not in words.partition("@")[0]:
-            version = match[2].partition(";")[0].strip()
-            found.append(Requirement(number, words, normal(match[1]), version))
+            version, semicolon, _ = match[2].partition(";")
+            found.append(Requirement(number, words, normal(match[1]), version.strip(), bool(semicolon)))
     return tuple(found)
 
 
@@ -83,7 +84,7 @@ def wrong_constraints(text: str, airflow: str, python: str, dags: Sequence[str])
             "Name those of that version, or none: MWAA adds them itself.",
             line,
         )
-    if not given.startswith(("http://", "https://")) and below_dags(given) not in dags:
+    if not is_address(given) and below_dags(given) not in dags:
         yield Problem(
             f"the constraints file {given!r} is not in the DAG folder",
             f"Put it there and name it {ON_MWAA}FILE, which is where MWAA has it.",
@@ -91,13 +92,13 @@ def wrong_constraints(text: str, airflow: str, python: str, dags: Sequence[str])
         )
 
 
-def against_pins(text: str, pins: Mapping[str, str]) -> Iterator[Problem]:
-    """Packages asked for in one version and held at another, each with the reason."""
+def against_pins(text: str, pins: Mapping[str, str], essential: Collection[str]) -> Iterator[Problem]:
+    """Packages asked for in one version and held at another, each with the reason; `essential` ones by MWAA's image."""
     for requirement in asked(text):
         held = pins.get(requirement.name)
         if held is None or requirement.exact in (None, held):
             continue
-        if requirement.name in ESSENTIAL:
+        if requirement.name in essential:
             why = "MWAA's image depends on it: this cannot be overridden"
         else:
             why = "the constraints hold it there"

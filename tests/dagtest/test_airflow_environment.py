@@ -8,6 +8,7 @@ from pipeline.dagtest.airflow_environment import (
     fingerprint,
     has_requirements,
     versions,
+    what_decides,
 )
 from pipeline.dagtest.project_containers import tasks_and_bases
 from pipeline.errors import UsageError
@@ -54,7 +55,7 @@ def test_a_version_without_a_lock_is_refused_with_those_there_are(tmp_path: Path
 
 
 def test_locks_pin_everything_by_hash_and_name_no_index() -> None:
-    for lock in LOCKS.glob("*.txt"):
+    for lock in {*LOCKS.glob("*.txt")} - {*LOCKS.glob("essential-*.txt")}:  # these are constraints, never installed
         lines = lock.read_text().splitlines()
         assert all("==" in line or line.startswith("    --hash=sha256:") for line in lines)
         assert not any("://" in line or line.startswith("-") for line in lines)
@@ -77,3 +78,15 @@ def test_containers_are_tasks_unless_they_say_otherwise(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     assert tasks_and_bases(tmp_path) == (frozenset({"bare", "ingest", "odd"}), frozenset({"base"}))
     assert tasks_and_bases(tmp_path / "nowhere") == (frozenset(), frozenset())
+
+
+def test_another_constraints_file_is_another_environment(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("--constraint /usr/local/airflow/dags/c.txt\npyjokes\n")
+    asked = []
+    for pin in ("0.6.0", "0.5.0"):
+        (tmp_path / "c.txt").write_text(f"pyjokes=={pin}\n")
+        asked.append(what_decides(requirements))
+    assert asked[0] != asked[1]
+    (tmp_path / "c.txt").unlink()
+    assert what_decides(requirements) not in asked

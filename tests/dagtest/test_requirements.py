@@ -52,10 +52,15 @@ def test_constraints_must_be_those_of_the_version_and_be_there(text: str, says: 
 
 def test_each_package_held_at_another_version_is_told_with_the_reason() -> None:
     held = {"celery": "5.6.3", "pandas": "2.2.3", "boto3": "1.2", "flask": "3.1.3"}
-    celery, pandas = against_pins("celery==4.0\npandas==1.0\nboto3==1.2\nnew==1\nflask\n", held)
+    celery, pandas = against_pins("celery==4.0\npandas==1.0\nboto3==1.2\nnew==1\nflask\n", held, {"celery"})
     assert (celery.line, pandas.line) == (1, 2)
     assert celery.what.startswith("celery is asked for in version 4.0 and held at 5.6.3: MWAA's image depends on it")
     assert pandas.what == "pandas is asked for in version 1.0 and held at 2.2.3: the constraints hold it there"
+
+
+def test_a_line_for_some_machines_only_is_known_as_one() -> None:
+    found = asked('boto3==1.20.0; python_version < "3.8"\nboto3==1.20.0\n')
+    assert [(item.exact, item.is_conditional) for item in found] == [("1.20.0", True), ("1.20.0", False)]
 
 
 def test_a_conflict_is_told_of_the_packages_that_have_it_alone_else_of_all() -> None:

@@ -3,10 +3,10 @@
 What MWAA's image holds is a lock file of each version, the one that DAGs are tested with. requirements.txt is installed
 over it as MWAA does (amazon-mwaa-docker-images, `user_requirements.py`):
 
-requirements.txt                          constraints
+requirements.txt                          constraints, beside those essential to MWAA's image, locked beside it
 names none                                the lock
 names Airflow's own, by their address     the lock, which is the part of them that MWAA's image holds
-names others, even in a comment           those, and Airflow itself as in the lock
+names others, even in a comment           those
 """
 
 import fcntl
@@ -29,7 +29,7 @@ from pipeline.pythons import airflow_python, find_uv
 
 LOCKS: Final = Path(pipeline.__file__).parent / "dagtest" / "locks"
 COMPLETE: Final = "complete"
-_FORMAT: Final = "mwaa-1"  # of what is installed; a change makes every installation anew
+_FORMAT: Final = "mwaa-2"  # of what is installed; a change makes every installation anew
 _CONSTRAINT: Final = re.compile(r"^\s*(?:-c|--constraint)[\s=]\s*[\"']?([^\"'\s]+)")
 _NAMES_ANY: Final = re.compile(r"-c |--constraint ")  # how MWAA looks for them: a comment is a way to have none
 _AIRFLOWS_OWN: Final = "https://raw.githubusercontent.com/apache/airflow/constraints-"
@@ -124,13 +124,14 @@ class Installations:
             )
         uv = find_uv()
         python = airflow_python(version)
-        key = fingerprint(lock.read_bytes(), requirements, python, extra)
+        essential = self._locks / f"essential-{version}.txt"
+        key = fingerprint(lock.read_bytes() + essential.read_bytes(), requirements, python, extra)
         installation = Installation(self._folder / key)
         with _alone(self._folder, key):
             if (installation.folder / COMPLETE).is_file():
                 tell(f"the same requirements are installed already, in {installation.folder.name}")
             else:
-                _Uv(uv, python, self.ended).install(installation.folder, lock, requirements, tell)
+                _Uv(uv, python, self.ended).install(installation.folder, lock, essential, requirements, tell)
         return installation
 
 
@@ -146,8 +147,8 @@ def asks_for_something(requirements: str) -> bool:
     return any(line and not line.startswith("#") for line in lines)
 
 
-def under_constraints(requirements: str, lock: str) -> tuple[str, str]:
-    """What to install, and the constraints that hold beside those it names itself; see the table above."""
+def under_constraints(requirements: str) -> tuple[str, bool]:
+    """What to install, and whether the lock is among the constraints; see the table above."""
     lines, others = [], False
     for line in requirements.splitlines():
         named = _CONSTRAINT.match(line)
@@ -155,8 +156,7 @@ def under_constraints(requirements: str, lock: str) -> tuple[str, str]:
             continue
         others = others or _NAMES_ANY.search(line) is not None
         lines.append(line)
-    pins = [line for line in lock.splitlines() if re.match(r"apache-airflow==", line)] if others else lock.splitlines()
-    return "\n".join([*lines, ""]), "\n".join([*(pin.rstrip(" \\") if others else pin for pin in pins), ""])
+    return "\n".join([*lines, ""]), not others
 
 
 @dataclass(frozen=True)
@@ -167,18 +167,18 @@ class _Uv:
     python: str
     ended: Event
 
-    def install(self, folder: Path, lock: Path, requirements: bytes, tell: Tell) -> None:
+    def install(self, folder: Path, lock: Path, essential: Path, requirements: bytes, tell: Tell) -> None:
         """Make an environment with what the lock names, and the requirements over it."""
         shutil.rmtree(folder, ignore_errors=True)
         install = [self.program, "pip", "install", "--python", str(folder / "bin" / "python")]
         run([self.program, "venv", "--quiet", "--no-project", "--python", self.python, str(folder)])
         stream([*install, "--quiet", "--require-hashes", "--requirement", str(lock)], _nobody, stop=self.ended)
         if requirements:
-            asked, held = folder / "requirements.txt", folder / "constraints.txt"
-            text, constraints = under_constraints(requirements.decode(errors="replace"), lock.read_text("utf-8"))
+            asked = folder / "requirements.txt"
+            text, with_lock = under_constraints(requirements.decode(errors="replace"))
             asked.write_text(text, encoding="utf-8")
-            held.write_text(constraints, encoding="utf-8")
-            stream([*install, "--requirement", str(asked), "--constraint", str(held)], tell, stop=self.ended)
+            held = [f"--constraint={each}" for each in ((lock, essential) if with_lock else (essential,))]
+            stream([*install, "--requirement", str(asked), *held], tell, stop=self.ended)
         (folder / COMPLETE).touch()
 
 
