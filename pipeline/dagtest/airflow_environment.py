@@ -9,12 +9,13 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.console import out, step
+from pipeline.console import step
 from pipeline.dagtest.constraints import PLUGINS_ON_MWAA, below_dags, constraints_for, expanded, is_address, named
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import CommandError, run
@@ -25,6 +26,7 @@ FOLDER = ".airflow"
 FORMAT = "4"  # of what is installed; a change makes every environment anew
 COMPLETE = "complete"
 PACKAGES = (".whl", ".gz", ".zip")
+LOOK_AGAIN = 86_400  # seconds: by then somebody may have installed MWAA's Python
 DOWNLOADS = 600.0  # seconds that an installation may take
 
 
@@ -46,6 +48,19 @@ class AirflowEnvironment:
     def python(self) -> Path:
         """The Python in which DAG files are imported."""
         return self.folder / "bin" / "python"
+
+    @property
+    def runs_on(self) -> str:
+        """The version of that Python, e.g. 3.12.1."""
+        text = (self.folder / "pyvenv.cfg").read_text(encoding="utf-8")
+        return next(line.partition("=")[2].strip() for line in text.splitlines() if line.startswith("version"))
+
+    @property
+    def name(self) -> str:
+        """What results are the results of, in words: where MWAA has another Python, that, too."""
+        mwaas = mwaa_python(self.version)
+        differs = "" if self.runs_on.startswith(f"{mwaas}.") else f" (MWAA has {mwaas})"
+        return f"Airflow {self.version} on Python {self.runs_on}{differs}"
 
     @property
     def tests_python(self) -> Path:
@@ -129,7 +144,7 @@ def ensure(project: Path, version: str, *, with_requirements: bool = True) -> Ai
     """
     lock = lock_of(version)
     tests = LOCKS / f"tests-{version}.txt"
-    python = _python_of(project, version)
+    python = python_of(project, version)
     requirements = project / "dags" / "requirements.txt"
     asked = what_decides(requirements) if with_requirements and requirements.is_file() else b""
     key = fingerprint(lock.read_bytes() + tests.read_bytes(), asked, python)
@@ -173,11 +188,13 @@ def what_decides(requirements: Path) -> bytes:
     return content
 
 
-def _python_of(project: Path, version: str) -> str:
-    """The Python for an Airflow version; looked for once for each project, which takes uv a second."""
-    note = project / FOLDER / f"python-{mwaa_python(version)}"
-    if note.is_file() and Path(known := note.read_text(encoding="utf-8")).is_file():
-        return known
+def python_of(project: Path, version: str) -> str:
+    """The Python for an Airflow version; looked for once a day for each project, since it takes uv a second."""
+    note = project / FOLDER / f"mwaa-python-{mwaa_python(version)}"
+    if note.is_file() and time.time() - note.stat().st_mtime < LOOK_AGAIN:
+        known = note.read_text(encoding="utf-8")
+        if Path(known).is_file():
+            return known
     found = airflow_python(version)
     note.parent.mkdir(exist_ok=True)
     note.write_text(found, encoding="utf-8")
@@ -232,10 +249,6 @@ def _create(environment: AirflowEnvironment, project: Path, python: str, require
                     where=str(requirements),
                     mend="`pipeline test requirements` says which; MWAA would come up without all of these packages.",
                 ) from None
-    if mwaa_python(version) not in (actual := _version_of(environment.python)):
-        out.print(
-            f"MWAA runs Airflow {version} on Python {mwaa_python(version)}; the tests run on {actual}, found here"
-        )
     (environment.folder / COMPLETE).touch()
 
 
@@ -254,7 +267,3 @@ def _create_tests(environment: AirflowEnvironment, uv: str) -> None:
     (packages,) = environment.folder.glob("lib/python*/site-packages")
     (own,) = folder.glob("lib/python*/site-packages")
     (own / "airflow.pth").write_text(f"{packages}\n", encoding="utf-8")
-
-
-def _version_of(python: Path) -> str:
-    return run([str(python), "-c", "import platform; print(platform.python_version())"]).strip()

@@ -51,7 +51,7 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
     else:
         environment = ensure(project, wanted)
     outcome = _tested(environment, project, configured, paths, again=again)
-    (REPORTS / "dags.xml").write_bytes(junit.report(outcome.verdicts, f"dags, Airflow {environment.version}"))
+    (REPORTS / "dags.xml").write_bytes(junit.report(outcome.verdicts, f"dags, {environment.name}"))
     if is_rehearsal:
         now = _tested(ensure(project, configured.airflow.version), project, configured, paths, again=again)
         wrong += _compared(compare(now.verdicts, outcome.verdicts), configured.airflow.version, wanted)
@@ -88,7 +88,7 @@ def _tested(
     *,
     again: bool,
 ) -> Outcome:
-    with step(f"import the DAG files with Airflow {environment.version}"):
+    with step(f"import the DAG files with {environment.name}"):
         return run_test(environment, project, configured, paths, again=again)
 
 

@@ -16,6 +16,7 @@ from pipeline.dagtest.airflow_environment import (
     AirflowEnvironment,
     ensure,
     has_requirements,
+    python_of,
 )
 from pipeline.dagtest.constraints import Constraints, constraints_for
 from pipeline.dagtest.importing import WORKER
@@ -135,7 +136,8 @@ def _plugins(project: Path, version: str, region: str, variables: Mapping[str, s
     if not folder.is_dir():
         return
     found: dict[str, list[Problem]] = {}
-    for check, problem in checks.wrong_plugins(folder):
+    refused = json.loads(run([python_of(project, version), "-I", str(WORKER / "syntax.py"), str(folder)]))
+    for check, problem in checks.wrong_plugins(folder, refused):
         found.setdefault(check, []).extend([problem] if problem else [])
     for check, problems in found.items():
         yield checks.verdict(PLUGINS, check, problems)

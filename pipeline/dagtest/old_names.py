@@ -40,13 +40,19 @@ def old_names(environment: AirflowEnvironment, paths: Sequence[Path], shown: Sho
 
 @dataclass(frozen=True)
 class _ByVersion:
-    """What of a file one version of Airflow or Python runs, and another does not: lines, and names imported there."""
+    """What of a file one version of Airflow or Python runs, and another does not: lines, and names imported there.
+
+    Of a file that is no Python to us, nothing is known: it may be Python to a newer one, which Airflow may run on.
+    """
 
     lines: frozenset[int] = frozenset()
     names: frozenset[str] = frozenset()
+    is_known: bool = True
 
     def has(self, entry: Mapping[str, Any]) -> bool:
-        """Whether what ruff says is about it."""
+        """Whether what ruff says is, or may be, about it."""
+        if not self.is_known:
+            return True
         named = re.search(r"`[\w.]*?(\w+)`", entry["message"])
         return entry["location"]["row"] in self.lines or (named is not None and named[1] in self.names)
 
@@ -56,7 +62,7 @@ def _by_version(file: str) -> _ByVersion:
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
-        return _ByVersion()
+        return _ByVersion(is_known=False)
     asking = [node for node in ast.walk(tree) if isinstance(node, ast.If) and asks_for_version(node.test)]
     parts = [part for node in asking for part in (*node.body, *node.orelse)]
     imports = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Import | ast.ImportFrom)]

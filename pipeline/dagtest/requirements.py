@@ -6,7 +6,6 @@ plugins/           `size`, `syntax`, `loads`
 startup.sh         `syntax`, `time`
 """
 
-import ast
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -132,8 +131,13 @@ def unresolved(text: str, alone: Mapping[int, str], together: str, source: str) 
         )
 
 
-def wrong_plugins(folder: Path) -> Iterator[tuple[str, Problem | None]]:
-    """Each check of plugins/ by name, with a problem or None."""
+def wrong_plugins(folder: Path, refused: Mapping[str, str]) -> Iterator[tuple[str, Problem | None]]:
+    """Each check of plugins/ by name, with a problem or None.
+
+    Args:
+        folder: The plugins.
+        refused: File, from there → what Airflow's Python says of its syntax, after `:LINE` if it knows one.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     size = sum(path.stat().st_size for path in files)
     large = Problem(
@@ -141,16 +145,9 @@ def wrong_plugins(folder: Path) -> Iterator[tuple[str, Problem | None]]:
         "Put packages into dags/requirements.txt and data into the bucket.",
     )
     yield "size", large if size > PLUGINS_LIMIT else None
-    wrong = False
-    for path in files:
-        if path.suffix == ".py":
-            try:
-                ast.parse(path.read_bytes(), filename=str(path))
-            except (SyntaxError, ValueError) as error:
-                wrong = True
-                line = getattr(error, "lineno", None)
-                yield "syntax", Problem(f"{path.relative_to(folder)}:{line}: {error}", "Airflow would load none of it.")
-    if not wrong:
+    for name, reason in refused.items():
+        yield "syntax", Problem(f"{name}{reason}", "Airflow would load none of it.")
+    if not refused:
         yield "syntax", None
 
 

@@ -1,12 +1,16 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from pipeline.dagtest import airflow_environment
 from pipeline.dagtest.airflow_environment import (
     LOCKS,
+    AirflowEnvironment,
     ensure,
     fingerprint,
     has_requirements,
+    python_of,
     versions,
     what_decides,
 )
@@ -90,3 +94,28 @@ def test_another_constraints_file_is_another_environment(tmp_path: Path) -> None
     assert asked[0] != asked[1]
     (tmp_path / "c.txt").unlink()
     assert what_decides(requirements) not in asked
+
+
+def test_the_python_is_looked_for_again_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [tmp_path / "python3.11", tmp_path / "python3.12"]
+    for python in there:
+        python.touch()
+    found = iter(map(str, there))
+    monkeypatch.setattr(airflow_environment, "airflow_python", lambda _: next(found))
+    assert python_of(tmp_path, "3.3.1") == python_of(tmp_path, "3.3.1") == str(there[0])
+    (note,) = (tmp_path / ".airflow").iterdir()
+    yesterday = note.stat().st_mtime - airflow_environment.LOOK_AGAIN - 1
+    os.utime(note, (yesterday, yesterday))
+    assert python_of(tmp_path, "3.3.1") == str(there[1])
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "name"),
+    [
+        ("version_info = 3.12.1", "Airflow 3.3.1 on Python 3.12.1"),
+        ("version = 3.11.7", "Airflow 3.3.1 on Python 3.11.7 (MWAA has 3.12)"),
+    ],
+)
+def test_results_are_named_after_the_python_too(tmp_path: Path, runs_on: str, name: str) -> None:
+    (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{runs_on}\n")
+    assert AirflowEnvironment(tmp_path, "3.3.1", tmp_path).name == name

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from zipfile import ZipFile
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.dagtest.commands import requirements, stacks
+from pipeline.dagtest.importing import WORKER
 from pipeline.dagtest.requirements import (
     against_pins,
     asked,
@@ -19,6 +21,8 @@ from pipeline.dagtest.requirements import (
     wrong_constraints,
     wrong_plugins,
 )
+from pipeline.process import run as run_command
+from pipeline.pythons import find_python
 from tests.dagtest.projects import make_project, run
 
 AIRFLOWS = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/constraints-{}.txt"
@@ -73,17 +77,29 @@ def test_a_conflict_is_told_of_the_packages_that_have_it_alone_else_of_all() -> 
     assert together.what.endswith("together under the lock: a and b differ")
 
 
-def test_plugins_are_read_and_measured(tmp_path: Path) -> None:
-    (tmp_path / "good.py").write_text("x = 1\n")
-    assert list(wrong_plugins(tmp_path)) == [("size", None), ("syntax", None)]
-    (tmp_path / "bad.py").write_text("x = (\n")
+def test_plugins_are_measured_and_their_syntax_told(tmp_path: Path) -> None:
+    assert list(wrong_plugins(tmp_path, {})) == [("size", None), ("syntax", None)]
     with (tmp_path / "large.bin").open("wb") as file:
         file.truncate(1_000_000_001)
-    (_, large), (_, broken) = wrong_plugins(tmp_path)
+    (_, large), (_, broken) = wrong_plugins(tmp_path, {"bad.py": ":1: '(' was never closed"})
     assert large is not None
     assert "1,000 MB" in large.what
     assert broken is not None
-    assert broken.what.startswith("bad.py:1: '(' was never closed")
+    assert broken.what == "bad.py:1: '(' was never closed"
+
+
+def test_the_syntax_of_plugins_is_that_of_the_python_that_airflow_runs_on(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text("x = 1\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "bad.py").write_text("x = (\n")
+    (tmp_path / "null.py").write_bytes(b"x = 1\0")
+    (tmp_path / "new.py").write_text("type X = int\n")
+    python = find_python("3.12") or sys.executable
+    knows_types = run_command([python, "-c", "import sys; print(sys.version_info >= (3, 12))"]).strip() == "True"
+    answer = json.loads(run_command([python, "-I", str(WORKER / "syntax.py"), str(tmp_path)]))
+    assert answer.pop("sub/bad.py") == ":1: '(' was never closed"
+    assert "null bytes" in answer.pop("null.py")
+    assert list(answer) == ([] if knows_types else ["new.py"])
 
 
 @pytest.mark.parametrize(
