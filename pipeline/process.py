@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -32,6 +32,7 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     timeout: float | None = None,
+    stop: Event | None = None,
 ) -> str:
     """Run a command and return its standard output.
 
@@ -41,32 +42,40 @@ def run(
         env: Variables added to this process's own.
         stdin: Text for standard input; empty by default, so that nothing ever waits for a person.
         timeout: Seconds after which it is ended.
+        stop: Once set, the command and all it started are ended: for those that wait in a thread, where Ctrl-C is not
+            heard.
 
     Raises:
         CommandError: It failed; the message holds the last lines it printed.
-        PipelineError: The program is not installed, or time ran out.
+        PipelineError: The program is not installed, time ran out, or it was stopped.
     """
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             command,
             cwd=cwd,
             env={**os.environ, **env} if env else None,
-            input=stdin or "",
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
+            start_new_session=stop is not None,
         )
     except FileNotFoundError:
-        raise PipelineError(
-            f"the program {command[0]!r} is not installed", mend="`pipeline doctor` says how to install it."
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise PipelineError(f"`{' '.join(command)}` did not end within {timeout:g} s") from None
-    if done.returncode != 0:
-        raise CommandError(command, done.returncode, done.stdout + done.stderr)
-    return done.stdout
+        raise _not_installed(command) from None
+    with child, _ended_by(stop, child):
+        try:
+            out, err = child.communicate(stdin or "", timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise PipelineError(f"`{' '.join(command)}` did not end within {timeout:g} s") from None
+        except BaseException:
+            child.kill()
+            raise
+    _raise_if_stopped(command, stop)
+    if child.returncode != 0:
+        raise CommandError(command, child.returncode, out + err)
+    return out
 
 
 def stream(
@@ -104,26 +113,43 @@ def stream(
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise PipelineError(
-            f"the program {command[0]!r} is not installed", mend="`pipeline doctor` says how to install it."
-        ) from None
-    ended = Event()
-    watch = Thread(target=_end_when, args=(child, stop or Event(), ended), daemon=True)
-    watch.start()
+        raise _not_installed(command) from None
     assert child.stdout is not None  # noqa: S101 - PIPE above
-    try:
+    with child.stdout, _ended_by(stop or Event(), child):
         for line in child.stdout:
             lines.append(line.rstrip("\n"))
             on_line(lines[-1])
         code = child.wait()
+    _raise_if_stopped(command, stop)
+    if code != 0:
+        raise CommandError(command, code, "\n".join(lines))
+
+
+def _not_installed(command: Sequence[str]) -> PipelineError:
+    return PipelineError(
+        f"the program {command[0]!r} is not installed", mend="`pipeline doctor` says how to install it."
+    )
+
+
+def _raise_if_stopped(command: Sequence[str], stop: Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise PipelineError(f"`{' '.join(command)}` was stopped")
+
+
+@contextmanager
+def _ended_by(stop: Event | None, child: "subprocess.Popen[str]") -> Iterator[None]:
+    """Within it, the child's whole group is ended once asked to; also when it is left while the child runs."""
+    if stop is None:
+        yield
+        return
+    ended = Event()
+    watch = Thread(target=_end_when, args=(child, stop, ended), daemon=True)
+    watch.start()
+    try:
+        yield
     finally:
         ended.set()
         watch.join()
-        child.stdout.close()
-    if stop is not None and stop.is_set():
-        raise PipelineError(f"`{' '.join(command)}` was stopped")
-    if code != 0:
-        raise CommandError(command, code, "\n".join(lines))
 
 
 def _end_when(child: "subprocess.Popen[str]", stop: Event, ended: Event) -> None:

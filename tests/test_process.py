@@ -1,13 +1,14 @@
 """Subprocesses whose lines are handed on as they come."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Timer
 
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.process import CommandError, stream
+from pipeline.process import CommandError, run, stream
 
 
 def test_lines_of_both_outputs_come_in_order_and_without_their_ends(tmp_path: Path) -> None:
@@ -39,15 +40,33 @@ def test_a_program_that_is_missing_is_named() -> None:
         stream(["no-such-program"], lambda _line: None)
 
 
-def test_a_stop_ends_the_command_and_what_it_started(tmp_path: Path) -> None:
+Started = Callable[[list[str], Path, Event], object]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda command, cwd, stop: stream(command, lambda _line: None, cwd=cwd, stop=stop),
+        lambda command, cwd, stop: run(command, cwd=cwd, stop=stop),
+    ],
+    ids=["stream", "run"],
+)
+def test_a_stop_ends_the_command_and_what_it_started(tmp_path: Path, start: Started) -> None:
     stop = Event()
     Timer(0.3, stop.set).start()
     started = time.monotonic()
     with pytest.raises(PipelineError, match="was stopped"):
-        stream(["sh", "-c", "(sleep 2; touch late) & sleep 60"], lambda _line: None, cwd=tmp_path, stop=stop)
+        start(["sh", "-c", "(sleep 2; touch late) & sleep 60"], tmp_path, stop)
     assert time.monotonic() - started < 5
     time.sleep(2)
     assert not (tmp_path / "late").exists()
+
+
+def test_a_command_that_takes_too_long_is_ended() -> None:
+    started = time.monotonic()
+    with pytest.raises(PipelineError, match=r"`sleep 60` did not end within 0\.2 s"):
+        run(["sleep", "60"], timeout=0.2)
+    assert time.monotonic() - started < 5
 
 
 def test_when_nobody_takes_the_lines_any_more_the_command_ends() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.console import out, step
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
-from pipeline.process import CommandError, run
+from pipeline.junit import instead
+from pipeline.process import LINES_SHOWN, CommandError, run
 
 TESTS = Path("tests/dags")
 NAMES = ("test_*.py", "*_test.py")  # as pytest finds them
@@ -42,10 +43,11 @@ def run_them(
         Whether all of them passed.
     """
     folder = (project / reports).resolve()
+    report = folder / "dags-unit.xml"
     dags = (project / dag_folder).resolve()
     command = [
         *(str(environment.tests_python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project / TESTS)),
-        f"--junitxml={folder / 'dags-unit.xml'}",
+        f"--junitxml={report}",
         *(f"--cov={dags}", f"--cov-report=xml:{folder / 'dags-coverage.xml'}"),
     ]
     known = {
@@ -59,6 +61,9 @@ def run_them(
             answer = run([*environment.alone(known), *command], timeout=SECONDS)
     except CommandError as error:
         out.print(error.output, markup=False)
+        if not report.exists():  # a conftest.py that cannot be imported, most of the time
+            lines = error.output.strip().splitlines()
+            report.write_bytes(instead(str(TESTS), "pytest ended before any test was run", lines[-LINES_SHOWN:]))
         return False
     out.print(answer.strip().splitlines()[-1], markup=False)
     return True

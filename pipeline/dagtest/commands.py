@@ -1,6 +1,8 @@
 """`pipeline test dags | requirements | stacks`: parse, call, print."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,7 +15,8 @@ from pipeline.dagtest.summary import print_comparison, print_problems, print_rul
 from pipeline.dagtest.testing import DAGS, Outcome, run_test, variables
 from pipeline.dagtest.upgrade import Comparison, compare
 from pipeline.errors import PipelineError, UsageError
-from pipeline.process import CommandError, run
+from pipeline.junit import instead
+from pipeline.process import LINES_SHOWN, CommandError, run
 
 REPORTS = Path("reports")
 WRITTEN = ("dags.json", "dags.xml", "dags-unit.xml", "dags-coverage.xml")
@@ -42,7 +45,13 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
     if missing:
         raise UsageError(f"no such file or folder: {', '.join(missing)}")
     _remove(*WRITTEN)
-    wanted = version or configured.airflow.version
+    with _reported("dags.xml", "dags"):
+        _test_dags(project, configured, paths, version or configured.airflow.version, again=again)
+
+
+def _test_dags(
+    project: Path, configured: settings.Settings, paths: tuple[Path, ...], wanted: str, *, again: bool
+) -> None:
     is_rehearsal = wanted != configured.airflow.version
     wrong = []
     if is_rehearsal:
@@ -71,6 +80,18 @@ def dags(paths: tuple[Path, ...], version: str | None, again: bool, rules: bool)
         wrong.append("the tests in tests/dags")
     if wrong:
         raise PipelineError(f"not ready for Airflow: {', '.join(wrong)}", where=f"Airflow {environment.version}")
+
+
+@contextmanager
+def _reported(name: str, suite: str) -> Iterator[None]:
+    """What ends a test before it has a report is in a report all the same: its readers look nowhere else."""
+    try:
+        yield
+    except PipelineError as error:
+        path = REPORTS / name
+        if not path.exists() and not isinstance(error, UsageError):  # of which nobody but who typed it need know
+            path.write_bytes(instead(suite, error.what.partition("\n")[0], str(error).splitlines()))
+        raise
 
 
 def _remove(*reports: str) -> None:
@@ -106,7 +127,7 @@ def _rehearsed(project: Path, version: str) -> tuple[AirflowEnvironment, bool]:
 def _compared(comparison: Comparison, now: str, then: str) -> list[str]:
     print_comparison(comparison, now, then)
     broken = {verdict.path for verdict in comparison.breaking}
-    return [f"{len(broken)} DAG files that are good with {now}"] if broken else []
+    return [f"{len(broken)} DAG files break"] if broken else []
 
 
 @click.command("requirements")
@@ -121,9 +142,10 @@ def requirements(version: str | None, run_startup: bool) -> None:
     configured = settings.load(project)
     _remove("requirements.xml")
     wanted = version or configured.airflow.version
-    verdicts = installing.run_test(
-        project, wanted, configured.region, variables(configured.dag_tests), run_startup=run_startup
-    )
+    with _reported("requirements.xml", "requirements"):
+        verdicts = installing.run_test(
+            project, wanted, configured.region, variables(configured.dag_tests), run_startup=run_startup
+        )
     (REPORTS / "requirements.xml").write_bytes(junit.report(verdicts, f"requirements, Airflow {wanted}"))
     print_problems(verdicts)
     for verdict in verdicts:
@@ -143,11 +165,12 @@ def stacks() -> None:
     That app.py synthesizes is left to `cdk synth`, the pipeline's first step.
     """
     _remove("stacks.xml")
-    with step("check the stacks"):
+    with _reported("stacks.xml", "stacks"), step("check the stacks"):
         try:
             report = f"--junitxml={REPORTS / 'stacks.xml'}"
             answer = run([sys.executable, "-m", "pytest", "-q", "-m", "not app", "tests/infra", report])
         except CommandError as error:
             out.print(error.output, markup=False)
-            raise PipelineError("the checks of the stacks failed", where="tests/infra") from None
+            last = "\n".join(error.output.strip().splitlines()[-LINES_SHOWN:])
+            raise PipelineError("the checks of the stacks failed", where="tests/infra", mend=last) from None
     out.print(answer.strip().splitlines()[-1], markup=False)

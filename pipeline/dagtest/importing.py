@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
 from pipeline.errors import PipelineError
-from pipeline.process import run
+from pipeline.process import LINES_SHOWN, CommandError, run
 
 WORKER = Path(__file__).with_name("worker")
 MEMORY = 2 << 30  # bytes a file may take: an mw1.small scheduler has 2 GB for all of them
@@ -64,13 +65,19 @@ class Imported:
     documents: tuple[Mapping[str, Any], ...]
 
 
-def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[str] = ()) -> Imported:
+def import_files(
+    importing: Importing, paths: Sequence[Path], known: Sequence[str] = (), stop: Event | None = None
+) -> Imported:
     """Import every DAG file of the paths, over all cores; none meets what another one did.
 
     Args:
         importing: How.
         paths: Files, or folders that are searched as Airflow does.
         known: Files whose result is known, and that are not imported again.
+        stop: Once set, all of it is ended.
+
+    Raises:
+        PipelineError: Airflow cannot be started, cannot list the files, or was ended by one of them.
     """
     with tempfile.TemporaryDirectory(prefix="dags-") as folder:
         job = {
@@ -89,14 +96,7 @@ def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[st
         }
         file = Path(folder, "job.json")
         file.write_text(json.dumps(job), encoding="utf-8")
-        answer = run(
-            [
-                *importing.environment.alone(importing.process_variables),
-                *(str(importing.environment.python), str(WORKER), str(file)),
-            ],
-            cwd=Path(folder),
-            timeout=importing.budget + STARTING,
-        )
+        answer = _answer(importing, file, stop)
     first, *documents = answer.splitlines()
     listed = json.loads(first)
     if "refused" in listed:
@@ -106,6 +106,22 @@ def import_files(importing: Importing, paths: Sequence[Path], known: Sequence[st
             mend="Remove the link, or name it in .airflowignore; a bucket has no links, so MWAA will not see it.",
         )
     return Imported(tuple(listed["files"]), tuple(map(_document, documents)))
+
+
+def _answer(importing: Importing, job: Path, stop: Event | None) -> str:
+    command = [
+        *importing.environment.alone(importing.process_variables),
+        *(str(importing.environment.python), str(WORKER), str(job)),
+    ]
+    try:
+        return run(command, cwd=job.parent, timeout=importing.budget + STARTING, stop=stop)
+    except CommandError as error:
+        last = "\n".join(error.output.strip().splitlines()[-LINES_SHOWN:])
+        raise PipelineError(
+            f"Airflow ended with code {error.code} before all DAG files were imported\n{last}".rstrip(),
+            where=importing.environment.name,
+            mend="A plugin, airflow_local_settings.py or a DAG file ends it. Take out what the last lines name.",
+        ) from None
 
 
 def _document(line: str) -> Mapping[str, Any]:

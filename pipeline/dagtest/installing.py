@@ -22,7 +22,7 @@ from pipeline.dagtest.constraints import Constraints, constraints_for
 from pipeline.dagtest.importing import WORKER
 from pipeline.dagtest.rules import Problem, Verdict
 from pipeline.errors import PipelineError
-from pipeline.process import CommandError, run
+from pipeline.process import LINES_SHOWN, CommandError, run
 from pipeline.pythons import find_uv, mwaa_python
 
 REQUIREMENTS = "dags/requirements.txt"
@@ -160,8 +160,13 @@ def _unloaded(
     known = {**environment.variables((project / "dags").resolve(), region), **variables}
     try:
         answer = run([*environment.alone(known), str(environment.python), str(WORKER / "plugins.py")], timeout=LOADING)
-    except PipelineError as error:
-        yield Problem(f"loading it fails: {error.what}", mend)
+    except CommandError as error:
+        last = "\n".join(error.output.strip().splitlines()[-LINES_SHOWN:])
+        what = f"loading it ends Airflow with code {error.code}: {last.splitlines()[-1] if last else 'without a word'}"
+        yield Problem(what, "Airflow would not start.", details=last)
+        return
+    except PipelineError:
+        yield Problem(f"loading it takes longer than {LOADING:g} s", "Airflow would not start in time.")
         return
     for file, message in json.loads(answer.splitlines()[-1]).items():
         yield Problem(f"{Path(file).name}: {message}", mend)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
@@ -19,13 +20,15 @@ from pipeline.process import CommandError, run
 SECONDS = 300.0
 
 
-def old_names(environment: AirflowEnvironment, paths: Sequence[Path], shown: Shown) -> Mapping[str, Sequence[Remark]]:
-    """File → what ruff says of it, each `CODE sentence`; `# noqa` in a file holds.
+def old_names(
+    environment: AirflowEnvironment, paths: Sequence[Path], shown: Shown, stop: Event | None = None
+) -> Mapping[str, Sequence[Remark]]:
+    """File → what ruff says of it, each `CODE sentence`; `# noqa` in a file holds. Once `stop` is set, ruff is ended.
 
     What a branch holds or imports that asks for the version is left out: it may be right for another one.
     """
     found: defaultdict[str, list[Remark]] = defaultdict(list)
-    for entry in _said(environment.ruff, [path.resolve() for path in paths]):
+    for entry in _said(environment.ruff, [path.resolve() for path in paths], stop):
         if entry["code"] not in CODES:  # a syntax error: the import tells it
             continue
         if _by_version(entry["filename"]).has(entry):
@@ -72,7 +75,7 @@ def _by_version(file: str) -> _ByVersion:
     )
 
 
-def _said(ruff: Path, paths: Sequence[Path]) -> Sequence[Mapping[str, Any]]:
+def _said(ruff: Path, paths: Sequence[Path], stop: Event | None) -> Sequence[Mapping[str, Any]]:
     """What ruff says of files and folders. Of a file that ends it, as one does that is too deep, it says nothing."""
     try:
         answer = run(
@@ -81,6 +84,7 @@ def _said(ruff: Path, paths: Sequence[Path]) -> Sequence[Mapping[str, Any]]:
                 *("--select", ",".join(CODES), "--output-format", "json", *map(str, paths)),
             ],
             timeout=SECONDS,
+            stop=stop,
         )
     except CommandError as error:
         if error.code >= 0:  # not by a signal
@@ -92,4 +96,4 @@ def _said(ruff: Path, paths: Sequence[Path]) -> Sequence[Mapping[str, Any]]:
     if len(files) < 2:  # noqa: PLR2004 - there is nothing to halve
         return []
     middle = len(files) // 2
-    return [*_said(ruff, files[:middle]), *_said(ruff, files[middle:])]
+    return [*_said(ruff, files[:middle], stop), *_said(ruff, files[middle:], stop)]

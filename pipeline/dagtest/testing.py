@@ -1,9 +1,11 @@
 """One test of DAG files in one Airflow, from the settings to the verdicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
 from pipeline.dagtest.facts import DagFile, dag_file
@@ -80,10 +82,10 @@ def run_test(
     known = frozenset(() if again else results.valid())
     listed = None if again else results.listed(wanted_paths)
     is_unchanged = listed is not None and known.issuperset(listed)
-    with ThreadPoolExecutor(2) as beside:
-        imports = None if is_unchanged else beside.submit(import_files, importing, wanted_paths, sorted(known))
+    with ThreadPoolExecutor(2) as beside, _stopping() as stop:
+        imports = None if is_unchanged else beside.submit(import_files, importing, wanted_paths, sorted(known), stop)
         wanted = any(used[name] != "off" for name in ABOUT_OLD_NAMES)
-        found = beside.submit(old_names, environment, wanted_paths, shown) if wanted else None
+        found = beside.submit(old_names, environment, wanted_paths, shown, stop) if wanted else None
         kept = {path: told(path) for path in known}  # while Airflow is imported
         if imports:
             imported = imports.result()
@@ -98,6 +100,17 @@ def run_test(
     folder = importing.dag_folder
     checksums = {str(Path(path).relative_to(folder)): digest for path, digest in results.before.digests.items()}
     return Outcome(files, judge(files, known_project), shown(str(folder)), checksums)
+
+
+@contextmanager
+def _stopping() -> Iterator[Event]:
+    """An event that is set when it is left by an error or by Ctrl-C, for what waits in other threads."""
+    stop = Event()
+    try:
+        yield stop
+    except BaseException:
+        stop.set()
+        raise
 
 
 def variables(demands: DagTests) -> Mapping[str, str]:

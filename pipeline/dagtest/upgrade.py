@@ -17,7 +17,7 @@ class Comparison:
     Attributes:
         breaking: What fails with the new version only: verdicts with those problems alone.
         warnings: The same of what only warns.
-        before: Problems that the version of now has as well.
+        before: Problems that the version of now has as well, and those of files that it cannot import.
     """
 
     breaking: tuple[Verdict, ...]
@@ -28,12 +28,14 @@ class Comparison:
 def compare(now: Sequence[Verdict], then: Sequence[Verdict]) -> Comparison:
     """What `then` finds and `now` does not.
 
-    now       then      is
-    good      fails     breaking
-    warns     fails     breaking
-    fails     fails     before, where it says the same; else breaking
-    anything  warns     a warning, where `now` does not say the same
+    now                  then      is
+    good                 fails     breaking
+    warns                fails     breaking
+    fails                fails     before, where it says the same; else breaking
+    cannot be imported   anything  before: the file is broken as it is, whatever the words
+    anything else        warns     a warning, where `now` does not say the same
     """
+    broken = {verdict.path for verdict in now if verdict.fails and verdict.rule == "imports"}
     known = {_key(verdict, problem): verdict.fails for verdict in now for problem in verdict.problems}
     breaking: list[Verdict] = []
     warnings: list[Verdict] = []
@@ -42,7 +44,7 @@ def compare(now: Sequence[Verdict], then: Sequence[Verdict]) -> Comparison:
         new = []
         for problem in verdict.problems:
             failed = known.get(_key(verdict, problem))
-            if failed is None or (verdict.fails and not failed):
+            if verdict.path not in broken and (failed is None or (verdict.fails and not failed)):
                 new.append(problem)
             else:
                 before += 1

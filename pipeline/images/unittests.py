@@ -10,8 +10,8 @@ from time import monotonic
 
 import docker
 
+from pipeline import junit
 from pipeline.errors import PipelineError, UsageError
-from pipeline.images import junit
 from pipeline.images.builder import Builder, BuildError, Order
 from pipeline.images.container_run import run_container
 from pipeline.images.containers import DOCKERFILE, TESTS, Container

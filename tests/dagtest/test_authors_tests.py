@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from pipeline.dagtest.commands import dags
 from pipeline.errors import PipelineError
+from pipeline.junit import read
 from pipeline.localaws.codebuild.reports import counts, coverage
 from pipeline.localaws.codebuild.reports import test_cases as cases_of
 from tests.dagtest.projects import make_project, run
@@ -103,4 +104,25 @@ def test_a_report_of_an_earlier_run_does_not_speak_for_one_that_ends_early(tmp_p
         os.chdir(before)
     assert isinstance(result.exception, PipelineError)
     assert "dags/requirements.txt" in str(result.exception)
-    assert not (project / "reports" / "dags.xml").exists()
+    report = read((project / "reports" / "dags.xml").read_bytes())
+    assert report.failing == ("dags.tests can be run",)
+
+
+def test_tests_that_cannot_be_started_are_an_error_in_their_report(tmp_path: Path) -> None:
+    project = project_with_tests(tmp_path, 2)
+    (project / "tests" / "dags" / "conftest.py").write_text("import nothing_like_it\n")
+    result = run(project).result
+    assert "the tests in tests/dags" in str(result.exception)
+    report = (project / "reports" / "dags-unit.xml").read_bytes()
+    assert read(report).failing == ("tests/dags.tests can be run",)
+    assert b"No module named 'nothing_like_it'" in report
+
+
+def test_what_ends_airflow_itself_is_in_the_report_and_tells_nothing_of_how_we_start_it(tmp_path: Path) -> None:
+    files = {"orders.py": "from airflow.sdk import DAG\nDAG('a')\n", "plugins/airflow_local_settings.py": "1 / 0\n"}
+    project = make_project(tmp_path, files)
+    result = run(project).result
+    assert "Airflow ended with code 1 before all DAG files were imported" in str(result.exception)
+    report = (project / "reports" / "dags.xml").read_text()
+    assert "ZeroDivisionError" in report
+    assert "env -i" not in report + str(result.exception)

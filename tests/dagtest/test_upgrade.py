@@ -13,6 +13,8 @@ GOOD = Verdict("dags/a.py", "imports")
 FAILS = Verdict("dags/a.py", "imports", (Problem("no module", "m", 1),))
 WARNS = Verdict("dags/a.py", "imports", (Problem("no module", "m", 1),), level="warn")
 OTHER = Verdict("dags/a.py", "imports", (Problem("another", "m", 1),))
+RETRIES = Verdict("dags/a.py", "retries", (Problem("none", "m", 1),))
+MORE_RETRIES = Verdict("dags/a.py", "retries", (Problem("too few", "m", 1),))
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,10 @@ OTHER = Verdict("dags/a.py", "imports", (Problem("another", "m", 1),))
         (GOOD, FAILS, (FAILS,), (), 0),
         (WARNS, FAILS, (FAILS,), (), 0),
         (FAILS, FAILS, (), (), 1),
-        (FAILS, OTHER, (OTHER,), (), 0),
+        (FAILS, OTHER, (), (), 1),
+        (FAILS, RETRIES, (), (), 1),
+        (RETRIES, FAILS, (FAILS,), (), 0),
+        (RETRIES, MORE_RETRIES, (MORE_RETRIES,), (), 0),
         (FAILS, GOOD, (), (), 0),
         (GOOD, WARNS, (), (WARNS,), 0),
         (WARNS, WARNS, (), (), 1),

@@ -10,8 +10,8 @@ from threading import Event
 import docker
 import pytest
 
+from pipeline import junit
 from pipeline.errors import UsageError
-from pipeline.images import junit
 from pipeline.images.builders import open_builder
 from pipeline.images.container_run import LABEL
 from pipeline.images.containers import discover

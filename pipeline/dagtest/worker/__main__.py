@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pipeline.dagtest.worker.source import SourceLines  # noqa: E402 - as above
 
 def main() -> None:
     """Run the job that the one argument names; results go to standard output as they come."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the processes of the files are ended, too
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     tell = _answers()
     dags, scratch = Path(job["dag_folder"]), Path(job["scratch"])

@@ -138,6 +138,7 @@ def _start(path: str, work: Work, memory: int) -> _Child:
 def _be_the_child(path: str, work: Work, memory: int, result: int, output: int) -> None:
     """Never returns into the parent's code: ends the process, whatever happens."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as in any other process: see `main`
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)

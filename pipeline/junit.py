@@ -1,4 +1,4 @@
-"""JUnit reports of container tests: which tests failed, and a report in place of one that was never written."""
+"""JUnit reports that tests write: which failed, and a report in place of one that was never written."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -33,14 +33,14 @@ def read(document: bytes) -> Report:
     return Report(len(cases), tuple(failing))
 
 
-def instead(container: str, problem: str, lines: Sequence[str]) -> bytes:
+def instead(suite: str, problem: str, lines: Sequence[str]) -> bytes:
     """A report with one error: what a reader of test reports sees when the tests never came to report themselves."""
-    suite = ET.Element("testsuite", name=container, tests="1", errors="1", failures="0", skipped="0", time="0")
-    case = ET.SubElement(suite, "testcase", classname=container, name="tests can be run", time="0")
+    whole = ET.Element("testsuite", name=suite, tests="1", errors="1", failures="0", skipped="0", time="0")
+    case = ET.SubElement(whole, "testcase", classname=suite, name="tests can be run", time="0")
     error = ET.SubElement(case, "error", message=_allowed(problem))
     error.text = _allowed("\n".join(lines))
     suites = ET.Element("testsuites")
-    suites.append(suite)
+    suites.append(whole)
     return bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
 
 
