@@ -77,11 +77,19 @@ class AirflowEnvironment:
         """Airflow's own, as SQLAlchemy names it. Before Airflow 3 some DAGs look into it when they are made."""
         return f"sqlite:///{self.folder / 'airflow.db'}"
 
-    def variables(self, dag_folder: Path, region: str) -> Mapping[str, str]:
-        """What a process in it needs: a home of its own, MWAA's settings, and no bytecode beside the DAGs."""
+    def variables(self, dag_folder: Path, region: str, options: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """What a process in it needs: a home of its own, MWAA's settings, and no bytecode beside the DAGs.
+
+        Args:
+            dag_folder: Absolute.
+            region: Of the environment that the DAGs are for.
+            options: Its `airflow_options`, as variables; ours take precedence.
+        """
         return {
+            **(options or {}),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database,
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",  # MWAA's; a task may name no other
             "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(dag_folder / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -25,6 +25,7 @@ def run_them(
     reports: Path,
     *,
     region: str,
+    options: Mapping[str, str],
     variables: Mapping[str, str],
 ) -> bool:
     """Run them, with none of this machine's environment variables; say what failed.
@@ -37,6 +38,7 @@ def run_them(
         dag_folder: From there.
         reports: From there.
         region: Of the environment that the DAGs are for.
+        options: Its `airflow_options`, as environment variables.
         variables: Environment variables that DAG files find when they are imported.
 
     Returns:
@@ -51,7 +53,7 @@ def run_them(
         *(f"--cov={dags}", f"--cov-report=xml:{folder / 'dags-coverage.xml'}"),
     ]
     known = {
-        **environment.variables(dags, region),
+        **environment.variables(dags, region, options),
         **variables,
         "PYTHONPATH": str(dags),
         "COVERAGE_FILE": str(environment.folder / "coverage"),

@@ -12,7 +12,7 @@ from pipeline.console import out, step
 from pipeline.dagtest import authors_tests, installing, junit, structures
 from pipeline.dagtest.airflow_environment import AirflowEnvironment, ensure, versions
 from pipeline.dagtest.summary import print_comparison, print_problems, print_rules, print_verdicts
-from pipeline.dagtest.testing import DAGS, Outcome, run_test, variables
+from pipeline.dagtest.testing import DAGS, Outcome, airflow_options, run_test, variables
 from pipeline.dagtest.upgrade import Comparison, compare
 from pipeline.errors import PipelineError, UsageError
 from pipeline.junit import instead
@@ -74,7 +74,13 @@ def _test_dags(
         not paths
         and authors_tests.exist(project)
         and not authors_tests.run_them(
-            environment, project, DAGS, REPORTS, region=configured.region, variables=variables(configured.dag_tests)
+            environment,
+            project,
+            DAGS,
+            REPORTS,
+            region=configured.region,
+            options=airflow_options(configured),
+            variables=variables(configured.dag_tests),
         )
     ):
         wrong.append("the tests in tests/dags")
@@ -144,7 +150,12 @@ def requirements(version: str | None, run_startup: bool) -> None:
     wanted = version or configured.airflow.version
     with _reported("requirements.xml", "requirements"):
         verdicts = installing.run_test(
-            project, wanted, configured.region, variables(configured.dag_tests), run_startup=run_startup
+            project,
+            wanted,
+            configured.region,
+            airflow_options(configured),
+            variables(configured.dag_tests),
+            run_startup=run_startup,
         )
     (REPORTS / "requirements.xml").write_bytes(junit.report(verdicts, f"requirements, Airflow {wanted}"))
     print_problems(verdicts)

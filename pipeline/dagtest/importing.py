@@ -31,6 +31,7 @@ class Importing:
         project: Nothing in it may be changed.
         dag_folder: What MWAA has as its DAG folder: modules are found in it.
         region: Of the environment that the DAGs are for.
+        options: Its `airflow_options`, as environment variables.
         variables: Environment variables that the files find.
         deny: Kind of access that is prevented → patterns of files, from the project, for which it is not.
         seconds: How long importing one file may take.
@@ -41,6 +42,7 @@ class Importing:
     project: Path
     dag_folder: Path
     region: str
+    options: Mapping[str, str]
     variables: Mapping[str, str]
     deny: Mapping[str, tuple[str, ...]]
     seconds: float
@@ -49,7 +51,7 @@ class Importing:
     @property
     def process_variables(self) -> Mapping[str, str]:
         """All environment variables of the worker."""
-        return {**self.environment.variables(self.dag_folder, self.region), **self.variables}
+        return {**self.environment.variables(self.dag_folder, self.region, self.options), **self.variables}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,13 @@ UNREACHED = ("Failed to fetch", "error sending request", "Could not connect", "N
 
 
 def run_test(
-    project: Path, version: str, region: str, variables: Mapping[str, str], *, run_startup: bool = False
+    project: Path,
+    version: str,
+    region: str,
+    options: Mapping[str, str],
+    variables: Mapping[str, str],
+    *,
+    run_startup: bool = False,
 ) -> tuple[Verdict, ...]:
     """Every check that applies; what the project does not have is not checked.
 
@@ -42,6 +48,7 @@ def run_test(
         project: The project's folder.
         version: Airflow's.
         region: Of the environment that it is for.
+        options: Its `airflow_options`, as environment variables.
         variables: Environment variables that plugins find.
         run_startup: Run startup.sh, which is only read otherwise.
 
@@ -50,7 +57,7 @@ def run_test(
     """
     return (
         *_requirements(project, version),
-        *_plugins(project, version, region, variables),
+        *_plugins(project, version, region, options, variables),
         *_startup(project, run_startup=run_startup),
     )
 
@@ -131,7 +138,9 @@ def _refused(requirements: Path, constraints: Constraints, version: str) -> str 
     return None
 
 
-def _plugins(project: Path, version: str, region: str, variables: Mapping[str, str]) -> Iterator[Verdict]:
+def _plugins(
+    project: Path, version: str, region: str, options: Mapping[str, str], variables: Mapping[str, str]
+) -> Iterator[Verdict]:
     folder = project / PLUGINS
     if not folder.is_dir():
         return
@@ -149,15 +158,13 @@ def _plugins(project: Path, version: str, region: str, variables: Mapping[str, s
     except PipelineError as error:
         yield Verdict(PLUGINS, "loads", skipped=f"there is no Airflow to load it with: {error.what.splitlines()[0]}")
         return
+    known = {**environment.variables((project / "dags").resolve(), region, options), **variables}
     with step(f"load {PLUGINS} as Airflow does"):
-        yield checks.verdict(PLUGINS, "loads", list(_unloaded(environment, project, region, variables)))
+        yield checks.verdict(PLUGINS, "loads", list(_unloaded(environment, known)))
 
 
-def _unloaded(
-    environment: AirflowEnvironment, project: Path, region: str, variables: Mapping[str, str]
-) -> Iterator[Problem]:
+def _unloaded(environment: AirflowEnvironment, known: Mapping[str, str]) -> Iterator[Problem]:
     mend = "Airflow would start without it and say so on its page of plugins only."
-    known = {**environment.variables((project / "dags").resolve(), region), **variables}
     try:
         answer = run([*environment.alone(known), str(environment.python), str(WORKER / "plugins.py")], timeout=LOADING)
     except CommandError as error:

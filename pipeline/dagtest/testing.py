@@ -17,6 +17,8 @@ from pipeline.dagtest.rules import Project, Verdict, denied, judge, levels
 from pipeline.settings import DagTests, Settings
 
 DAGS = Path("dags")
+# Sections that lead to services of an environment. The sample values of dag_tests stand for its secrets.
+ELSEWHERE = frozenset({"celery", "database", "logging", "metrics", "openlineage", "secrets", "sentry", "traces"})
 ABOUT_OLD_NAMES = ("removed-apis", "deprecated-apis", "next-airflow")
 
 
@@ -63,6 +65,7 @@ def run_test(
         root,
         (root / DAGS).resolve(),
         settings.region,
+        airflow_options(settings),
         variables(demands),
         denied(demands.rules, demands.exceptions),
         demands.seconds,
@@ -111,6 +114,22 @@ def _stopping() -> Iterator[Event]:
     except BaseException:
         stop.set()
         raise
+
+
+def airflow_options(settings: Settings) -> Mapping[str, str]:
+    """The `airflow_options` that DAGs are tested with, as Airflow reads them from the environment (MWAA user guide).
+
+    Those of the last environment, the one that must not break: production. Of sections in `ELSEWHERE` none.
+    """
+    last = list(settings.environments.values())[-1:]
+    named = (
+        (*name.partition("."), value) for environment in last for name, value in environment.airflow_options.items()
+    )
+    return {
+        f"AIRFLOW__{section.replace('.', '_')}__{key}".upper(): value
+        for section, _, key, value in named
+        if section not in ELSEWHERE
+    }
 
 
 def variables(demands: DagTests) -> Mapping[str, str]:
