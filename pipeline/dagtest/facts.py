@@ -96,8 +96,8 @@ class Schedule:
         has_next: There is a run to come.
         error: Why none can be computed, "" when it can.
         start: The earliest start date.
-        has_ended: Its end date has passed.
-        is_moving: The start date is made of the time of parsing.
+        has_ended: Its end date has passed, or its last run has.
+        is_moving: The start date is the second of parsing, or just before it.
         summary: Airflow's own words for it; "None" where nothing starts the DAG.
     """
 

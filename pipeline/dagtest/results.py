@@ -8,11 +8,11 @@ the worker, the settings that reach it          their digest is in the name of t
 plugins/, files that are no Python, packages    in that name, too: any of them may decide how modules are found
 the file and every file of the team's it read   their digests, listed by the process that imported it
 folders whose names it read                     the names
-modules it looked for in vain                   they are still not there
+where modules were looked for                   what was there still is, and what was not still is not
 
 Rules are judged anew each time. What did more than read files (network, variables, processes, ...), changed where
-modules are found, imported libraries that may read files unseen, failed to end or changed while it was imported is
-never kept.
+modules are found, imported libraries that may read files unseen, depends on the hour, failed to end or changed while it
+was imported is never kept.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from typing import Any, Final
 from pipeline.dagtest.airflow_environment import FOLDER
 from pipeline.dagtest.importing import MEMORY, WORKER, Importing
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 NOT_READ: Final = frozenset({"__pycache__", ".git"})
 
 Document = Mapping[str, Any]
@@ -35,14 +35,26 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The files of the DAG folder: path → digest of the content."""
+    """The DAG folder.
+
+    Attributes:
+        digests: File → digest of the content.
+        folders: Those in it.
+    """
 
     digests: Mapping[str, str]
+    folders: frozenset[str] = frozenset()
 
     @staticmethod
     def of(folder: Path) -> "Snapshot":
         """Now."""
-        return Snapshot({path: _digest(Path(path).read_bytes()) for path in sorted(_files(folder))})
+        folders = dict(_folders(folder))
+        files = sorted(path for names in folders.values() for path in names)
+        return Snapshot({path: _digest(Path(path).read_bytes()) for path in files}, frozenset(folders))
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file or folder."""
+        return path in self.digests or path in self.folders
 
     def surroundings(self, dag_folder: Path) -> Sequence[str]:
         """What may decide what any file finds: the names of data and of packages, and all of plugins/."""
@@ -150,30 +162,28 @@ class Results:
         if any(after.digests.get(name) != digest for name, digest in digests.items()):
             return None
         listed = {name: _listing(name) for name in result["listed"]}
-        absent = [name for name in result["absent"] if not self._is_there(name)]
-        return {"document": document, "inputs": digests, "listed": listed, "absent": absent}
+        there = {path: self.before.has(path) for path in result["sought"]}
+        if any(after.has(path) != was_there for path, was_there in there.items()):
+            return None
+        return {"document": document, "inputs": digests, "listed": listed, "there": there}
 
     def _is_valid(self, entry: Mapping[str, Any]) -> bool:
         return (
             all(self.before.digests.get(name) == digest for name, digest in entry["inputs"].items())
             and all(_listing(name) == names for name, names in entry["listed"].items())
-            and not any(self._is_there(name) for name in entry["absent"])
+            and all(self.before.has(path) == was_there for path, was_there in entry["there"].items())
         )
 
-    def _is_there(self, module: str) -> bool:
-        """Whether the DAG folder has a module of that name now."""
-        path = self.dag_folder.joinpath(*module.split("."))
-        return path.is_dir() or f"{path}.py" in self.before.digests
 
-
-def _files(folder: Path) -> Iterable[str]:
+def _folders(folder: Path) -> Iterable[tuple[str, Sequence[str]]]:
+    """Every folder, with the paths of its files."""
     above: dict[str, frozenset[str]] = {}  # folder → the real paths of all folders on the way to it
     for root, folders, names in os.walk(folder, followlinks=True):
         way = above.pop(root, frozenset({os.path.realpath(root)}))
         kept = {name: os.path.realpath(f"{root}/{name}") for name in sorted(folders) if name not in NOT_READ}
         folders[:] = [name for name, real in kept.items() if real not in way]  # links that lead in a circle
         above |= {f"{root}/{name}": way | {kept[name]} for name in folders}
-        yield from (path for name in names if Path(path := f"{root}/{name}").is_file())
+        yield root, [path for name in names if Path(path := f"{root}/{name}").is_file()]
 
 
 def _listing(folder: str) -> list[str] | None:

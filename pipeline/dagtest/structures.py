@@ -51,7 +51,7 @@ def _dag(dag: Dag) -> dict[str, object]:
 def _task(task: Task) -> dict[str, object]:
     entries = task.overrides.containers if task.overrides else ()
     names = (entry.get("name") for entry in entries if isinstance(entry, Mapping))
-    containers = [name for name in names if isinstance(name, str)]
+    containers = list(dict.fromkeys(name for name in names if isinstance(name, str)))  # a mapped task repeats them
     return {
         "operator": task.operator,
         "downstream": list(task.downstream),

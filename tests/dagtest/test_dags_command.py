@@ -163,3 +163,32 @@ def test_the_sample_project_is_ready_for_airflow(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "containers", project / "containers", ignore=shutil.ignore_patterns("__pycache__"))
     sample = run(project)
     assert sample.result.exit_code == 0, sample.said()
+
+
+def test_files_are_imported_under_the_options_of_production_and_with_mwaas_executor(tmp_path: Path) -> None:
+    """The options that lead to services of an environment are left out; ours take precedence."""
+    options = {
+        "core.default_task_retries": "3",
+        "core.dag_discovery_safe_mode": "False",
+        "core.dag_ignore_file_syntax": "regexp",
+        "core.dags_folder": "/nowhere",
+        "secrets.backend": "nothing.like.it",
+    }
+    head = "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.empty import EmptyOperator\n"
+    files = {
+        "retried.py": f"{head}with DAG('a'):\n    EmptyOperator(task_id='t', executor='CeleryExecutor')\n",
+        "made.py": "from factory import build\nglobals().update(build(1 / 0))\n",
+        "factory.py": "build = dict\n",
+        "skip/this.py": "1 / 0  # airflow DAG\n",
+        ".airflowignore": "fargate.py\nplugins/\nfactory.py\nskip/.*\n",
+    }
+    project = make_project(tmp_path, files, rules={"retries": "deny"})
+    settings = json.loads((project / "cdk.json").read_text())
+    environments = settings["context"]["pipeline"]["environments"]
+    environments["dev"]["airflow_options"] = {"core.default_task_retries": "0"}
+    environments["prod"]["airflow_options"] = options
+    (project / "cdk.json").write_text(json.dumps(settings))
+    found = run(project)
+    assert set(found.said()) == {("made.py", "imports")}
+    assert "ZeroDivisionError" in found.said()["made.py", "imports"]
+    assert {Path(path).name for path, _ in found.cases} == {"retried.py", "made.py"}

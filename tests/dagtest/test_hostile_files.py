@@ -28,6 +28,11 @@ DEEDS: dict[str, tuple[str, str, str]] = {
         "imports",
         ":2: pipeline.dagtest.worker.watch.AccessWhileParsing: os.kill(",
     ),
+    "kills_by_descriptor": (
+        "import signal\nsignal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)",
+        "imports",
+        ":3: pipeline.dagtest.worker.watch.AccessWhileParsing: signal.pidfd_send_signal(",
+    ),
     "shows_and_sleeps": (
         "import time, traceback\ntry:\n    1 / 0\nexcept Exception:\n    traceback.print_exc()\ntime.sleep(60)",
         "imports",
@@ -46,6 +51,18 @@ DEEDS: dict[str, tuple[str, str, str]] = {
     "listens": ("socket.socket().bind(('127.0.0.1', 0))", "no-network", ":2: listen on 127.0.0.1:0"),
     "forks": ("os.fork()", "no-processes", ":2: os.fork"),
     "starts": ("subprocess.run(['sleep', '60'])", "no-processes", ":2: subprocess sleep 60"),
+    "spawns": (
+        """import multiprocessing
+code = "open('spawned', 'w').write('x')"
+multiprocessing.get_context('spawn').Process(target=exec, args=(code,)).start()""",
+        "no-processes",
+        ":4: multiprocessing ",
+    ),
+    "shares": (
+        "from multiprocessing import shared_memory\nshared_memory.SharedMemory(create=True, size=8).unlink()",
+        "no-processes",
+        ":3: multiprocessing ",
+    ),
     "shells": ("os.system('sleep 60')", "no-processes", ":2: os.system sleep 60"),
     "razes": ("shutil.rmtree(os.path.dirname(__file__))", "no-writes", ":2: remove dags"),
     "razes_quietly": (

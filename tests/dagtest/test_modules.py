@@ -12,7 +12,7 @@ from tests.dagtest.projects import make_project, run
 
 def names(path: Path, text: str) -> list[str]:
     path.write_text(text)
-    return [found["name"] for found in missing(path)]
+    return [found["name"] for found in missing(path, str(path.parent))]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,12 @@ def names(path: Path, text: str) -> list[str]:
         ("if Version(v) < Version('3'):\n    import nothing_15", []),
         ("if sys.version_info >= (3, 12):\n    import nothing_16", []),
         ("if IS_AIRFLOW_2:\n    import nothing_17", []),
+        (
+            "if __name__ == '__main__':\n    import nothing_18\n    dag.test()\nelse:\n    import nothing_19",
+            ["nothing_19"],
+        ),
+        ("if '__main__' == __name__:\n    import nothing_20", []),
+        ("if __name__ != '__main__':\n    import nothing_21", ["nothing_21"]),
     ],
 )
 def test_an_import_that_a_file_does_without_is_not_missed(tmp_path: Path, text: str, expected: list[str]) -> None:
@@ -49,9 +55,25 @@ def test_a_package_that_is_only_a_folder_says_nothing_of_what_is_in_it(
         "from space.cloud import bigquery\nfrom space.cloud import storage\nimport space.cloud.storage.blob\n"
         "from space.other import x\nfrom space import *\n"
     )
-    assert names(tmp_path / "dag.py", text) == ["space.cloud.bigquery", "space.other"]
+    (tmp_path / "dags").mkdir()
+    assert names(tmp_path / "dags" / "dag.py", text) == ["space.cloud.bigquery", "space.other"]
     sys.modules.pop("space.cloud", None)
     sys.modules.pop("space", None)
+
+
+def test_a_module_in_a_package_of_the_teams_is_looked_for_to_its_end_and_nothing_is_run_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inits = {"pkg_1": "raise SystemExit", "pkg_1/inner": "", "pkg_2": "import sys\nsys.modules['pkg_2.made'] = sys"}
+    for package, text in inits.items():
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(text)
+    (tmp_path / "pkg_1" / "inner" / "x.py").touch()
+    (tmp_path / "pkg_1" / "folder").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    wrong = ["pkg_1.nothere", "pkg_1.inner.y", "pkg_1.inner.x.z"]
+    right = ["pkg_1", "pkg_1.inner.x", "pkg_1.folder.any", "pkg_2.made", "json.nothing_of_ours"]
+    assert names(tmp_path / "dag.py", "".join(f"from {name} import f\n" for name in [*wrong, *right])) == wrong
 
 
 def test_a_chain_of_a_thousand_tasks_is_read_to_its_end(tmp_path: Path) -> None:
@@ -62,7 +84,7 @@ def test_a_text_that_is_too_deep_for_pythons_parser_is_taken_for_none(tmp_path: 
     path = tmp_path / "dag.py"
     path.write_text(f"x = {'+'.join(['1'] * 100_000)}\n")
     assert parsed(path) is None
-    assert missing(path) == []
+    assert missing(path, str(tmp_path)) == []
     assert SourceLines.of(path) == SourceLines()
 
 

@@ -84,6 +84,41 @@ def test_only_what_a_change_can_affect_is_imported_again(project: Path) -> None:
         assert imported(project) == set(), changes
 
 
+LOOKING = {
+    "in_task.py": DAG.format("in_task", "'x'") + "def t():\n    from team_helper import f\n",
+    "by_helper.py": "import helping\n" + DAG.format("by_helper", "'x'"),
+    "helping.py": "def t():\n    import team_helper\n    import common.x\n",
+    "if_found.py": "import importlib.util\nfrom airflow.sdk import DAG\na = DAG('a')\n"
+    "if importlib.util.find_spec('extras_mod'):\n    has = DAG('has')\n",
+    "in_folder.py": "from common.x import A\n" + DAG.format("in_folder", "A"),
+    "team_helper.py": "f = 1\n",
+    "extras_mod.py": "",
+    "common/x.py": "A = '1'\n",
+    "common/y.py": "",
+    ".airflowignore": FILES[".airflowignore"] + "team_helper.py\nextras_mod.py\nhelping.py\ncommon*\n",
+}
+
+
+def test_a_module_that_was_found_and_not_executed_is_missed_when_it_is_gone(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {**FILES, **LOOKING})
+    assert imported(project) >= {"in_task.py", "by_helper.py", "if_found.py", "in_folder.py"}
+    assert imported(project) == set()
+    for name, affected in (
+        ("team_helper.py", {"in_task.py", "by_helper.py"}),
+        ("extras_mod.py", {"if_found.py"}),
+        ("common/x.py", {"in_folder.py", "by_helper.py"}),
+    ):
+        (project / "dags" / name).unlink()
+        assert imported(project) == affected, name
+        assert imported(project) == set(), name
+        write(project, {name: LOOKING[name]})
+        assert imported(project) == affected, name
+    write(project, {"team_helper.py": "f = 2\n"})
+    assert imported(project) == set()  # only whether it is there was asked
+    write(project, {"common.py": "a module goes before a package that is only a folder = 1\n"})
+    assert imported(project) == {"in_folder.py", "by_helper.py"}
+
+
 def test_a_change_is_seen_whichever_way_it_is_read(tmp_path: Path) -> None:
     library = {"lib/common.py": "X = '1'\n", ".airflowignore": f"{FILES['.airflowignore']}lib/\ncommon.py\n"}
     project = make_project(tmp_path, {**FILES, **UNUSUAL, **library})
@@ -199,7 +234,7 @@ def test_an_airflow_inside_the_project_is_no_part_of_what_a_file_reads() -> None
 def test_results_of_another_airflow_or_other_requirements_are_others(tmp_path: Path) -> None:
     project = make_project(tmp_path, {})
     environment = ensure(project, AIRFLOW)
-    importing = Importing(environment, project, project / "dags", "eu-west-1", {}, {}, 30, 60)
+    importing = Importing(environment, project, project / "dags", "eu-west-1", {}, {}, {}, 30, 60)
     other = replace(importing, environment=replace(environment, folder=tmp_path / "other"))
     assert Results.load(importing).path != Results.load(other).path
 
@@ -213,9 +248,9 @@ def test_results_that_cannot_be_read_are_none(project: Path) -> None:
 def test_what_changed_while_it_was_imported_is_not_kept(tmp_path: Path) -> None:
     project = make_project(tmp_path, {"a.py": "x = 1\n"})
     file = project / "dags" / "a.py"
-    importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, {}, 30, 60)
+    importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, {}, {}, 30, 60)
     results = Results.load(importing)
-    result = {"own": [], "read": [str(file)], "listed": [], "absent": [], "foreign": False}
+    result = {"own": [], "read": [str(file)], "listed": [], "sought": [], "foreign": False}
     document = {"path": str(file), "outcome": "done", "events": [], "result": result}
     file.write_text("x = 2\n")
     results.take((project / "dags",), (str(file),), [document])

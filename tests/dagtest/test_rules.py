@@ -318,6 +318,12 @@ def test_a_template_that_does_not_render_is_told_with_its_field() -> None:
         ("ImportError: cannot import name 'x' from 'airflow'", "Import the name from the module that has it"),
         ("importing it did not end within 30 s", "Leave slow work to a task"),
         ("importing it ended its process with code 3", "Take the line out"),
+        ("the DAG a cannot be stored: E: Timetable class 'x.T' is not registered or you", "module in plugins/"),
+        ("AirflowTimetableInvalid: Timetable", "Correct the schedule"),
+        (
+            "it is not UTF-8: Airflow passes over it, and says nothing",
+            "None of the file's DAGs would be there. Save it",
+        ),
         ("KeyError: 'x'", "Correct what raises it."),
     ],
 )

@@ -73,6 +73,38 @@ def test_a_moving_start_date_is_that_of_the_dag_whose_call_is_given_it(
     assert SourceLines.of(path).moving_start(dag, [(made,)]) == line
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("YESTERDAY = datetime.combine(datetime.today() - timedelta(1), time.min)\nDAG('a', start_date=YESTERDAY)", 1),
+        ("NOW = utcnow()\nARGS = {'start_date': NOW - day}\nDAG('a', default_args=ARGS)", 1),
+        ("start = pendulum.today('UTC').subtract(days=3)\nDAG('a', start_date=start)", 1),
+        ("start: datetime = now()\nstart = start.replace(hour=0)\nDAG('a', start_date=start)", 1),
+        ("COMMON = {'start_date': now()}\nDAG('a', default_args={**COMMON, 'owner': 'me'})", 1),
+        ("COMMON = dict(start_date=now())\nDAG('a', default_args=dict(COMMON, owner='me'))", 1),
+        # It may be another date.
+        ("COMMON = {'start_date': now()}\nDAG('a', default_args={**COMMON, 'start_date': FIXED})", None),
+        ("def f():\n  start = now()\nstart = datetime(2026, 1, 1)\nDAG('a', start_date=start)", None),
+        ("def f():\n  start = now()\ndef g(start):\n  DAG('a', start_date=start)", None),
+        ("from common import start\ndef f():\n  start = now()\nDAG('a', start_date=start)", None),
+        ("for start in DATES:\n  DAG('a', start_date=start)\ndef f():\n  start = now()", None),
+        ("DATES = {'a': FIXED, 'b': now()}\nDAG('a', start_date=DATES['a'])", None),
+        ("CONFIG = read(today())\nDAG('a', start_date=CONFIG.get('start'))", None),
+        ("IS_LATE = now() > FIXED\nDAG('a', start_date=FIXED if IS_LATE else START)", None),
+        ("NOW = now()\nDAG('a', start_date=datetime(NOW.year, NOW.month, 1))", 1),
+        ("AGE = now() - FIXED\nDAG('a', start_date=FIXED, description=str(AGE))", None),
+        ("a = b\nb = a\nprint(now())\nDAG('a', start_date=a)", None),
+        ("\n".join(["x0 = now()", *(f"x{n} = x{n - 1}" for n in range(1, 3_000)), "DAG('a', start_date=x2999)"]), 1),
+    ],
+)
+def test_a_moving_start_date_is_followed_through_the_names_that_it_is_given(
+    tmp_path: Path, text: str, line: int | None
+) -> None:
+    path = tmp_path / "moving.py"
+    path.write_text(text)
+    assert SourceLines.of(path).moving_start("a", [range(1, 4_000)]) == line
+
+
 def test_what_is_no_python_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_bytes(b"with DAG(\xff")

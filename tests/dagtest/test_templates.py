@@ -8,6 +8,10 @@ import pytest
 from tests.dagtest.projects import Run, make_project, run
 
 HEAD = "from airflow.sdk import DAG, Asset\nfrom fargate import fargate_task\nfrom pendulum import datetime\n"
+TIMETABLES = (
+    "from airflow.sdk import AssetOrTimeSchedule, CronPartitionTimetable, CronTriggerTimetable\n"
+    "from airflow.sdk import PartitionedAssetTimetable\n"
+)
 # Each as the text of a task of its own.
 GOOD = (
     "{{ (triggering_asset_events.values() | first | first).source_dag_run.data_interval_start }}",
@@ -37,6 +41,21 @@ BAD = {
 }
 
 
+# Timetables that start runs without a date, and what to use in such a run.
+WITHOUT_DATES = {
+    "by_asset": ("[Asset('s3://orders')]", "use dag_run.run_after or triggering_asset_events"),
+    "by_part": (
+        "PartitionedAssetTimetable(assets=Asset('s3://x'))",
+        "use dag_run.run_after or triggering_asset_events",
+    ),
+    "at_part": ("CronPartitionTimetable('@daily', timezone='UTC')", "use partition_date, partition_key or dag_run"),
+    "either": (
+        "AssetOrTimeSchedule(timetable=CronTriggerTimetable('@daily', timezone='UTC'), assets=[Asset('s3://x')])",
+        "use dag_run.run_after or triggering_asset_events",
+    ),
+}
+
+
 def dag(name: str, texts: list[str], schedule: str = "'@daily'") -> str:
     """A file with a DAG of these texts, a task each."""
     return (
@@ -50,7 +69,12 @@ def dag(name: str, texts: list[str], schedule: str = "'@daily'") -> str:
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Run:
     files = {
         "good.py": dag("good", list(GOOD)),
-        "by_asset.py": dag("by_asset", ["{{ ds }}"], "[Asset('s3://orders')]"),
+        **{
+            f"{name}.py": TIMETABLES + dag(name, ["{{ ds }}"], schedule)
+            for name, (schedule, _) in WITHOUT_DATES.items()
+        },
+        "guarded.py": TIMETABLES
+        + dag("guarded", ["{% if dag_run.run_type != 'asset' %}{{ ds }}{% endif %}"], WITHOUT_DATES["either"][0]),
         **{f"bad_{number}.py": dag(f"bad_{number}", [text]) for number, text in enumerate(BAD)},
     }
     return run(make_project(tmp_path_factory.mktemp("project"), files))
@@ -65,8 +89,42 @@ def test_what_fails_in_every_run_is_told(rendered: Run, number: int, text: str) 
     assert BAD[text] in rendered.said()[f"bad_{number}.py", "templates-render"]
 
 
-def test_a_run_that_assets_start_has_no_day(rendered: Run) -> None:
-    assert "'ds' is undefined" in rendered.said()["by_asset.py", "templates-render"]
+PLUGIN = """from airflow.plugins_manager import AirflowPlugin
+def shout(text):
+    return text.upper()
+class Mine(AirflowPlugin):
+    name = "my_plug"
+    macros = [shout]
+"""
+
+
+@pytest.mark.parametrize("airflow", ["3.3.1", "2.10.3"])
+def test_macros_of_the_teams_plugins_are_there(tmp_path: Path, airflow: str) -> None:
+    text = (
+        "from airflow.decorators import dag, task\n@task(templates_dict={{'x': {!r}}})\ndef t(): ...\n"
+        "@dag(dag_id={!r}, schedule=None)\ndef d():\n    t()\nd()\n"
+    )
+    files = {
+        "plugins/mine.py": PLUGIN,
+        "shouts.py": text.format("{{ macros.my_plug.shout('a') }} {{ macros.ds_add('2026-01-01', 1) }}", "shouts"),
+        "whispers.py": text.format("{{ macros.my_plug.whisper('a') }}", "whispers"),
+        "other.py": text.format("{{ macros.your_plug.shout('a') }}", "other"),
+        "fargate.py": "",
+    }
+    said = run(make_project(tmp_path, files, airflow=airflow)).said()
+    assert set(said) == {("whispers.py", "templates-render"), ("other.py", "templates-render")}, said
+    assert "'module object' has no attribute 'your_plug'" in said["other.py", "templates-render"]
+
+
+@pytest.mark.parametrize("name", WITHOUT_DATES)
+def test_a_run_that_assets_or_partitions_start_has_no_day(rendered: Run, name: str) -> None:
+    said = rendered.said()[f"{name}.py", "templates-render"]
+    assert "'ds' is undefined" in said
+    assert WITHOUT_DATES[name][1] in said
+
+
+def test_a_day_that_the_template_itself_asks_for_in_some_runs_raises_no_alarm(rendered: Run) -> None:
+    assert not {rule: said for (name, rule), said in rendered.said().items() if name == "guarded.py"}
 
 
 def test_airflow_2_has_names_that_airflow_3_took_away_and_a_day_for_runs_that_datasets_start(tmp_path: Path) -> None:

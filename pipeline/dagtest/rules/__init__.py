@@ -131,7 +131,8 @@ def _verdicts(files: Sequence[DagFile], project: Project) -> Iterator[Verdict]:
                 yield Verdict(file.path, name, skipped=skipped, level=used[name])
                 continue
             seconds = file.seconds if name == IMPORTS else 0.0
-            yield Verdict(file.path, name, tuple(rule.judge(file, project)), seconds=seconds, level=used[name])
+            problems = tuple(dict.fromkeys(rule.judge(file, project)))  # a mapped task may have one many times
+            yield Verdict(file.path, name, problems, seconds=seconds, level=used[name])
 
 
 def _not_for(rule: Rule, file: DagFile, told: set[str]) -> str:

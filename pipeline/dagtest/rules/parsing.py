@@ -28,11 +28,17 @@ ADVICE: Final = {
     "ends the process": "Leave the file by an `if`, not by ending the process that parses it.",
     "ended its process": "Take the line out: it ends the process that parses the file.",
     "was killed by": "Do what ends the process (a library in C, too much memory) inside a task, in a container.",
+    "is not registered": "Move its class to a module in plugins/, and name it in an AirflowPlugin: timetables = [...].",
     "ycle detected": "Remove one of the dependencies that lead in a circle.",
     "Timetable": "Correct the schedule: a cron expression, @daily and the like, a timedelta or a timetable.",
     "Invalid arguments were passed": "Take these arguments out, or spell them as this version's operator does.",
     "cannot be stored": "Give the DAG and its tasks only what JSON can hold, or what Airflow knows how to store.",
     "No such file": "Correct the path; on MWAA the DAG folder is /usr/local/airflow/dags.",
+}
+# words of an import error that Airflow would not show → what to do about it
+ADVICE_UNSEEN: Final = {
+    "it is not UTF-8": "Save it as UTF-8; if it is no DAG file, name it in .airflowignore.",
+    "it is a broken zip": "Make the zip file anew, or name it in .airflowignore.",
 }
 # where AWS's SDK asks for credentials, on any machine that has none of its own
 CREDENTIALS: Final = ("169.254.169.254", "169.254.170.2", "169.254.170.23")
@@ -56,6 +62,7 @@ def imports(file: DagFile, project: Project) -> Iterator[Problem]:
     timed out                  that, with the limit, and the line it was at
     process ended              how: its exit code or signal, and the line that did it if it is known
     stopped by a denied access none, if the rule about that access tells
+    passed over by Airflow     why: not UTF-8, or a broken zip file
     """
     failure = file.failure
     if failure:
@@ -102,6 +109,7 @@ def modules(file: DagFile, project: Project) -> Iterator[Problem]:
     of a module that is there                     none
     in `try` with `except ImportError`            none
     under `if TYPE_CHECKING`                      none
+    under `if __name__ == "__main__"`             none: Airflow never runs it
     in a function that runs in a Python of its own none
     any other                                     the module, with the line
     """
@@ -117,6 +125,9 @@ def modules(file: DagFile, project: Project) -> Iterator[Problem]:
 def _mend_import(message: str, project: Project) -> str:
     if "No module named" in message:
         return _mend_module(message.partition("'")[2], project)
+    unseen = next((advice for words, advice in ADVICE_UNSEEN.items() if message.startswith(words)), "")
+    if unseen:
+        return f"None of the file's DAGs would be there. {unseen}"
     advice = next((advice for words, advice in ADVICE.items() if words in message), "Correct what raises it.")
     return f"Airflow would show this as an import error and run none of the file's DAGs. {advice}"
 
@@ -126,4 +137,4 @@ def _mend_module(name: str, project: Project) -> str:
         return f"Airflow {project.airflow} has no such module. Import the name from where this version has it."
     if name in GONE_IN_PYTHON_312:
         return f"Python 3.12, which MWAA runs, no longer has it: use {GONE_IN_PYTHON_312[name]}."
-    return "Add its package to dags/requirements.txt, or do what needs it in a container."
+    return "Add its package to dags/requirements.txt or its file to dags/, or do what needs it in a container."

@@ -76,8 +76,9 @@ def schedules(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: AR
     none, or by assets only        none
     computed                       none
     raises                         the error
-    no run, and the end has passed none: it ran
-    no run to come                 it will never run
+    no run to come, and some were  none: it ran
+    no run, and the end has passed none
+    no run at all                  it will never run
     """
     for dag in file.dags:
         schedule = dag.schedule
@@ -106,7 +107,7 @@ def start_dates(file: DagFile, project: Project) -> Iterator[Problem]:  # noqa: 
     start date                                  problem
     written out                                 none
     of a DAG that time does not start           none
-    the time of parsing, or a little before     it moves
+    the second of parsing, or a little before   it moves
     made of now(), today(), days_ago() ...      it moves
     """
     for dag in file.dags:

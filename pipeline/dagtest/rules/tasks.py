@@ -117,13 +117,13 @@ OF_INTERVALS: Final = frozenset({"data_interval_start", "data_interval_end", "lo
 _UNDEFINED: Final = re.compile(r"'(\w+)' is undefined$")
 
 
-def _mend_template(message: str, airflow: str) -> str:
+def _mend_template(message: str, airflow: str, timetable: str) -> str:
     """How to mend a template.
 
     what is missing                          mend
     a file                                   where templates are looked for
     a name that Airflow 3 took away          its successor
-    a name of data intervals                 assets start the run
+    a name of data intervals                 assets start the run, or it is a partition's
     any other name, a filter, a bracket      correct it
     """
     if "TemplateNotFound" in message:
@@ -132,7 +132,9 @@ def _mend_template(message: str, airflow: str) -> str:
     name = undefined[1] if undefined else ""
     if name in GONE_IN_3 and not airflow.startswith("2."):
         return f"Airflow 3 has no {name}; use {GONE_IN_3[name]}."
-    if name.removesuffix("_nodash") in OF_INTERVALS:
+    if name.partition("_nodash")[0] in OF_INTERVALS and timetable == "CronPartitionTimetable":
+        return "A run of a partition has no data interval; use partition_date, partition_key or dag_run.run_after."
+    if name.partition("_nodash")[0] in OF_INTERVALS:
         return "A run that assets start has no data interval; use dag_run.run_after or triggering_asset_events."
     return "Correct the name or the filter."
 
@@ -143,7 +145,7 @@ def templates_render(file: DagFile, project: Project) -> Iterator[Problem]:
         for template in dag.failing_templates:
             yield Problem(
                 f"the template in {template.field} does not render: {template.message}",
-                _mend_template(template.message, project.airflow),
+                _mend_template(template.message, project.airflow, dag.schedule.timetable if dag.schedule else ""),
                 template.line,
                 dag.dag_id,
                 template.task_id,

@@ -37,11 +37,11 @@ def main() -> None:
 
     reading = read_ahead(job["paths"], set(job["known"]), look_at, scratch, job["memory"])
     with reading, imported_later("libcst", "CSTTransformer"), models_built_later():
-        from pipeline.dagtest.worker import inspection, sharing  # noqa: PLC0415 - imports Airflow, for a second
+        from pipeline.dagtest.worker import inspection, listing, sharing  # noqa: PLC0415 - imports Airflow, for a second
     home, environment, project = (Path(job[name]) for name in ("home", "environment", "project"))
     folder = inspection.Folder(dags, home, environment, scratch, project, job["deny"])
     try:
-        listed = [str(file) for path in job["paths"] for file in inspection.dag_files(Path(path))]
+        listed = [str(file) for path in job["paths"] for file in listing.dag_files(Path(path), dags)]
     except RuntimeError as error:  # links that lead in a circle
         tell({"refused": str(error)})
         return

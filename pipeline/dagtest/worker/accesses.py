@@ -1,8 +1,13 @@
-"""Wrap what gives access to Airflow's variables and connections and to databases, so that a watch hears of it."""
+"""Wrap what gives access to Airflow's variables and connections and to databases, so that a watch hears of it.
 
+So is what Python itself does without an audit event: looks at files, processes that `multiprocessing` starts, signals.
+"""
+
+import _posixsubprocess
 import functools
 import importlib.util
 import os
+import signal
 import sqlite3.dbapi2
 import sys
 from collections.abc import Callable, Sequence
@@ -39,11 +44,10 @@ WRAPPED: dict[str, tuple[tuple[str, str, str], ...]] = {
 
 
 class Accesses:
-    """Wraps modules now, or when they are imported; notes which modules were looked for in vain."""
+    """Wraps modules now, or when they are imported."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.absent: set[str] = set()
         self._finding: set[str] = set()
 
     def install(self) -> None:
@@ -53,8 +57,9 @@ class Accesses:
                 self._wrap(sys.modules[name])
         self._protect_airflows_database()
         self._hear_of_looks()
+        self._hear_of_processes()
+        self._hear_of_signals()
         sys.meta_path.insert(0, self)
-        sys.meta_path.append(_Last(self.absent))  # asked when no other finder knows the module
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -105,6 +110,29 @@ class Accesses:
             if stat in able:
                 able.add(told_stat)
 
+    def _hear_of_processes(self) -> None:
+        """Those that `multiprocessing` starts anew, and its trackers. `subprocess` has an event of its own."""
+        start = _posixsubprocess.fork_exec
+
+        def told_start(arguments: Any, *more: Any) -> int:
+            self.watch.started(arguments)
+            return start(arguments, *more)
+
+        _posixsubprocess.fork_exec = told_start
+
+    def _hear_of_signals(self) -> None:
+        """To processes that are named by a descriptor."""
+        send = getattr(signal, "pidfd_send_signal", None)
+        if send is None:  # not on this system
+            return
+
+        def told_send(descriptor: int, number: int, *more: Any) -> None:
+            self.watch.signalled(descriptor, number)
+            send(descriptor, number, *more)
+
+        for module in (signal, sys.modules["_signal"]):
+            vars(module)["pidfd_send_signal"] = told_send
+
     def _wrap(self, module: ModuleType) -> None:
         for path, kind, words in WRAPPED[module.__name__]:
             owner_name, _, name = path.rpartition(".")
@@ -126,15 +154,3 @@ class Accesses:
                 return function(*arguments, **named)
 
         return told
-
-
-class _Last:
-    def __init__(self, absent: set[str]) -> None:
-        self.absent = absent
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        del path, target
-        self.absent.add(name)
-        return None

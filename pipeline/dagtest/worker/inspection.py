@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,12 +18,14 @@ from pipeline.dagtest.worker import bytecode, modules, speed
 from pipeline.dagtest.worker.accesses import Accesses
 from pipeline.dagtest.worker.findings import cycles, deprecations, described
 from pipeline.dagtest.worker.isolation import Tell
+from pipeline.dagtest.worker.listing import why_passed_over
 from pipeline.dagtest.worker.mwaa_home import MwaaHome
 from pipeline.dagtest.worker.places import Places
 from pipeline.dagtest.worker.plain import LIBRARIES
+from pipeline.dagtest.worker.searches import Searches
 from pipeline.dagtest.worker.source import SourceLines, forget_trees
 from pipeline.dagtest.worker.tracebacks import calls_from, error_line, message_of
-from pipeline.dagtest.worker.watch import Watch, has_foreign_modules, own_files
+from pipeline.dagtest.worker.watch import Watch, has_foreign_modules, own_files, own_packages
 
 try:
     from airflow.dag_processing.dagbag import DagBag
@@ -54,7 +56,8 @@ with DAG("airflow_warm_up", schedule="@daily", start_date=datetime(2026, 1, 1), 
 
     say("{{ ds }} {% if params.x %}{{ params.x | string }}{% endif %}")
 """
-_shared_modules: dict[Path, list[dict[str, Any]]] = {}  # the team's modules → what each of them misses
+_searches = Searches()
+_shared_modules: dict[Path, tuple[list[dict[str, Any]], set[str]]] = {}  # → what it misses, and where it was sought
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,24 @@ def prepare(folder: Folder, files: Sequence[str]) -> None:
         _warm_up(folder)
     sys.path.append(str(folder.dags))
     importlib.util.find_spec("_nothing_")  # every finder reads its folder now: no DAG file is to be seen doing it
+    _searches.install(str(folder.dags))
     shared = set(known) - {Path(file) for file in files}
-    _shared_modules.update((path, modules.missing(path)) for path in shared)
+    before = len(sys.modules)
+    for path in shared:
+        with _searches.apart() as sought:
+            _shared_modules[path] = modules.missing(path, str(folder.dags)), sought
+    for name in own_packages(folder.dags, before):  # looking into one imports it, and each file is to look for itself
+        del sys.modules[name]
     bytecode.compile_once(str(folder.dags), shared)
     forget_trees()  # what is here is copied, page by page, for every process that is forked
 
 
-def _missing(path: Path) -> list[dict[str, Any]]:
+def _missing(path: Path, dags: str) -> list[dict[str, Any]]:
     if path not in _shared_modules:
-        return modules.missing(path)
-    return [found for found in _shared_modules[path] if not modules.exists(found["name"])]  # sys.path may be longer now
+        return modules.missing(path, dags)
+    missed, sought = _shared_modules[path]
+    _searches.sought |= sought
+    return [found for found in missed if not modules.exists(found["name"], dags)]  # sys.path may be longer now
 
 
 def _lies_somewhere(dags: Path, module: str) -> bool:
@@ -152,22 +163,6 @@ def _warm_up(folder: Folder) -> None:
         del sys.modules[name]
 
 
-def dag_files(path: Path) -> Iterable[Path]:
-    """The files that Airflow would read in a folder, by its own rules (.airflowignore, safe mode); a file as it is."""
-    if path.is_file():
-        return [path]
-    try:
-        from airflow.dag_processing.importers.python_importer import PythonDagImporter  # noqa: PLC0415 - since 3.2
-
-        found = PythonDagImporter().list_dag_files(path)
-    except ImportError:
-        from airflow.utils.file import list_py_file_paths  # noqa: PLC0415 - before 3.2
-
-        takes_examples = "include_examples" in list_py_file_paths.__code__.co_varnames  # until 2.11
-        found = list_py_file_paths(path, **({"include_examples": False} if takes_examples else {}))
-    return sorted(Path(file) for file in found)
-
-
 class Inspector:
     """Imports DAG files in this process, which from here on is watched to its end.
 
@@ -180,8 +175,7 @@ class Inspector:
         os.chdir(folder.home)
         self._folder = folder
         self._watch = Watch(str(folder.dags), str(folder.project), str(folder.home), str(folder.environment), tell)
-        self._accesses = Accesses(self._watch)
-        self._accesses.install()
+        Accesses(self._watch).install()
         MwaaHome(folder.dags, folder.home).install()
         self._watch.install()
         self._places = Places()
@@ -195,19 +189,22 @@ class Inspector:
             `error`: None or its `message`, `line` in this file and `traceback`; `denied`: the error is our own doing;
             `dags`: see `described`; `cycles`: of DAGs that Airflow refused for one; `warned`: a warning was shown;
             `uncalled`: see `SourceLines`; `deprecations`: those of Airflow's; `missing`: modules; `own`: the team's
-            modules it imported; `read`, `listed`, `absent`: what its result depends on; `foreign`: it may depend on
-            more that we cannot see.
+            modules it imported; `read`, `listed`, `sought`: what its result depends on; `foreign`: it may depend on
+            more that we cannot see, or on the hour.
         """
         folder, watch, places = self._folder, self._watch, self._places
         before, paths = len(sys.modules), list(sys.path)
         watch.turn_to(str(path), folder.denied(path))
         places.turn_to(str(path))
+        _searches.begin()
         try:
             bag = DagBag(str(path), load_op_links=False, **_bundle(folder.dags))
             errors = [*bag.import_errors.values()]
         except BaseException:  # noqa: BLE001 - before Airflow 3.2, sys.exit() gets through
             bag, errors = None, [traceback.format_exc()]
         dags = dict(sorted(bag.dags.items())) if bag else {}
+        if not dags and (why := why_passed_over(path)):
+            errors = [why]
         stored = {}
         for dag_id, dag in dags.items():
             try:
@@ -216,16 +213,18 @@ class Inspector:
                 errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
         own = own_files(folder.dags, before)
         foreign = sys.path != paths or has_foreign_modules(before, LIBRARIES)
-        missing = [found for file in dict.fromkeys([str(path), *own]) for found in _missing(Path(file))]
+        of_files = dict.fromkeys([str(path), *own])
+        missing = [found for file in of_files for found in _missing(Path(file), str(folder.dags))]
         if errors and missing and modules.extends_search_path(path):
             foreign = True  # it depends on the names of all files in the DAG folder
             missing = [found for found in missing if not _lies_somewhere(folder.dags, found["name"])]
         with watch.paused():
             source = SourceLines.of(path)
+            described_dags = [described(dag, stored.get(dag_id), source, places) for dag_id, dag in dags.items()]
             return {
                 "error": _error(errors[0], path, _refused(places, dags, stored), places) if errors else None,
                 "denied": watch.denied and bool(errors) and any(words in errors[0] for words in DENIED),
-                "dags": [described(dag, stored.get(dag_id), source, places) for dag_id, dag in dags.items()],
+                "dags": described_dags,
                 "cycles": cycles(places.taken, places.of_dag) if errors and "ycle" in errors[0] else [],
                 "warned": bool(bag and any(bag.captured_warnings.values())),
                 "uncalled": source.uncalled,
@@ -234,8 +233,8 @@ class Inspector:
                 "own": own,
                 "read": sorted(watch.read),
                 "listed": sorted(watch.listed),
-                "absent": sorted(self._accesses.absent),
-                "foreign": foreign,
+                "sought": sorted(_searches.sought),
+                "foreign": foreign or any(dag["schedule"] and dag["schedule"]["moving"] for dag in described_dags),
             }
 
 

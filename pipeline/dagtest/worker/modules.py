@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ GUARDS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseExce
 Demand = tuple[str, int, tuple[str, ...]]  # a module, the line, and the names that are imported from it
 
 
-def missing(path: Path) -> list[dict[str, Any]]:
-    """Name, line and file of each import that would fail where the file runs."""
-    found = ((name, line) for module, line, names in demanded(path) for name in _not_found(module, names))
+def missing(path: Path, dags: str) -> list[dict[str, Any]]:
+    """Name, line and file of each import that would fail where the file runs, in the DAG folder `dags`."""
+    found = ((name, line) for module, line, names in demanded(path) for name in _not_found(module, names, dags))
     return [{"name": name, "line": line, "path": str(path)} for name, line in dict.fromkeys(found)]
 
 
@@ -129,6 +129,8 @@ def _imports(tree: ast.Module, of_file: Sequence[ast.AST]) -> Iterator[Demand]:
 
 def _parts(node: ast.AST, elsewhere: frozenset[str], told: frozenset[str]) -> Sequence[ast.AST]:
     """What of a statement runs where the file runs, and fails if a module is missing."""
+    if isinstance(node, ast.If) and _is_started_by_hand(node.test):
+        return node.orelse
     if isinstance(node, ast.If) and (
         _last(node.test) == "TYPE_CHECKING" or _asks_for_module(node.test, told) or asks_for_version(node.test)
     ):
@@ -143,6 +145,16 @@ def _parts(node: ast.AST, elsewhere: frozenset[str], told: frozenset[str]) -> Se
         return ()
     # Expressions hold no statements, and most of a file is expressions.
     return [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
+
+
+def _is_started_by_hand(test: ast.expr) -> bool:
+    """Whether it is `__name__ == "__main__"`: Airflow imports the file, and never runs what follows."""
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
+        return False
+    sides = (test.left, test.comparators[0])
+    return any(_last(side) == "__name__" for side in sides) and any(
+        isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
+    )
 
 
 def _asks_for_module(test: ast.expr, told: frozenset[str]) -> bool:
@@ -181,20 +193,21 @@ def _last(node: ast.expr | None) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _not_found(module: str, names: Sequence[str]) -> Iterator[str]:
+def _not_found(module: str, names: Sequence[str], dags: str) -> Iterator[str]:
     """What of an import is not there: the module, or members of a package that is nothing but a folder."""
-    if not exists(module):
+    if not exists(module, dags):
         yield module
     elif names and _is_only_a_folder(module):
-        yield from (f"{module}.{name}" for name in names if name != "*" and not exists(f"{module}.{name}"))
+        yield from (f"{module}.{name}" for name in names if name != "*" and not exists(f"{module}.{name}", dags))
 
 
-def exists(name: str) -> bool:
+def exists(name: str, dags: str) -> bool:
     """Whether a module can be found.
 
     a name                            is looked for
     of Airflow's                      to its end: its packages are imported for that
     in packages that are only folders to the first that is more: `google.cloud.storage`
+    in the DAG folder                 to its end: in the package's folder, whose code is not run for that
     of Python's, gone in MWAA's       not at all: the tests may run on an older Python
     any other                         by its first part: looking further would run its package
     """
@@ -208,8 +221,31 @@ def exists(name: str) -> bool:
         if package not in sys.modules and _spec(package) is None:
             return False
         if not _is_only_a_folder(package):
-            return True
+            return number == len(parts) or _team_has(_spec(package), parts[number:], dags)
     return True
+
+
+def _team_has(found: ModuleSpec | None, more: Sequence[str], dags: str) -> bool:
+    """Whether a module of the team's has such modules in it; that anybody else's has is taken for granted."""
+    for part in more:
+        if found is None or found.origin is None or not found.origin.startswith(f"{dags}/"):
+            return True
+        if _may_make_modules(Path(found.origin)):
+            return True
+        places = found.submodule_search_locations
+        try:
+            found = PathFinder.find_spec(f"{found.name}.{part}", places) if places is not None else None
+        except KeyError:  # a folder without code, whose package Python would ask to be imported first
+            return True
+        if found is None:
+            return False
+    return True
+
+
+@cache
+def _may_make_modules(path: Path) -> bool:
+    """Whether a module's text says that others are found in it than those in its folder."""
+    return any(word in path.read_bytes() for word in (b"__path__", b"sys.modules", b"meta_path", b"__getattr__"))
 
 
 @cache
@@ -231,7 +267,13 @@ def _airflow_has(name: str) -> bool:
 
 
 def _is_only_a_folder(package: str) -> bool:
-    """Whether a package has no code of its own, and so nothing but what is in its folders."""
+    """Whether a package has no code of its own, and so nothing but what is in its folders.
+
+    One in a package that has code is not asked about, but for Airflow's: looking there would run that code.
+    """
+    outer = package.rpartition(".")[0]
+    if outer and not package.startswith("airflow.") and not _is_only_a_folder(outer):
+        return False
     spec = _spec(package)
     return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
 

@@ -7,7 +7,7 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 
 RUNS = 2  # the first, and one that follows another: a team's own timetable may fail at either
 AIRFLOWS = "airflow.timetables."  # its own timetables compute each run in the same way
-AT_ONCE = timedelta(minutes=5)  # a start date nearer to now than this is made of now
+AT_ONCE = timedelta(minutes=5)  # a start date nearer to now than this, and with seconds, is made of now
 
 
 def schedule(dag: Any, stored: Any) -> dict[str, Any]:
@@ -20,7 +20,8 @@ def schedule(dag: Any, stored: Any) -> dict[str, Any]:
     Returns:
         `timetable`: its class; `summary`: Airflow's own words for it; `automatic`: time alone starts runs;
         `next`: there is a run to come; `error`: why none can be computed, or ""; `start`, `end`: dates or None;
-        `ended`: the end date has passed; `moving`: the start date is made of now.
+        `ended`: the end date has passed, or there were runs and there are none to come; `moving`: the start date is
+        made of now, or is a second that was just then: which of them, another time tells.
     """
     timetable = stored.timetable
     now = datetime.now(UTC)
@@ -35,13 +36,15 @@ def schedule(dag: Any, stored: Any) -> dict[str, Any]:
         "start": str(min(known)) if known else None,
         "end": str(max(ends)) if ends else None,
         "ended": bool(ends) and max(ends) < now,
-        "moving": any(abs(now - start) < AT_ONCE for start in known),
+        "moving": any(abs(now - start) < AT_ONCE and (start.second or start.microsecond) for start in known),
     }
     if not document["automatic"]:
         return document
-    restriction = TimeRestriction(min(known) if known else None, max(ends) if ends else None, bool(dag.catchup))
+    first, last = min(known) if known else None, max(ends) if ends else None
     try:
-        document["next"] = _runs(timetable, restriction) > 0
+        document["next"] = _runs(timetable, TimeRestriction(first, last, bool(dag.catchup))) > 0
+        if not document["next"] and not dag.catchup:
+            document["ended"] |= _runs(timetable, TimeRestriction(first, last, catchup=True)) > 0
     except Exception as error:  # noqa: BLE001 - a timetable is the team's own code, too
         document["error"] = f"{type(error).__name__}: {error}"
     return document

@@ -7,9 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.dagtest.worker.ahead import by_text
-
-NOW = frozenset({"now", "utcnow", "today", "days_ago", "yesterday", "tomorrow"})
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+from pipeline.dagtest.worker.moving_starts import Function, MovingStart, moving_starts, name_of
 
 
 @cache
@@ -32,23 +30,6 @@ def forget_trees() -> None:
     """Drop the syntax trees that are remembered."""
     parsed.cache_clear()
     nodes.cache_clear()
-
-
-@dataclass(frozen=True)
-class MovingStart:
-    """A `start_date` that is made of the time of parsing.
-
-    Attributes:
-        line: Where it is written.
-        first: The first line of the call that is given it, or given `default_args` with it.
-        last: That call's last line.
-        function: The function that the call decorates, or "".
-    """
-
-    line: int
-    first: int
-    last: int
-    function: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,7 @@ class SourceLines:
     @by_text
     def of(path: Path) -> "SourceLines":
         """Of a file; empty when it is no Python."""
-        lines = SourceLines(moving=tuple(_moving_starts(nodes(path))))
+        lines = SourceLines(moving=tuple(moving_starts(nodes(path))))
         for node in nodes(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 lines.texts.setdefault(node.value, node.lineno)
@@ -85,7 +66,7 @@ class SourceLines:
                 lines.functions.setdefault(node.name, node.lineno)
                 if node.decorator_list:
                     lines.decorated[node.decorator_list[0].lineno] = node.lineno
-                if any(_name(item) == "dag" for item in node.decorator_list):
+                if any(name_of(item) == "dag" for item in node.decorator_list):
                     lines.dags.setdefault(node.name, node.lineno)
             elif isinstance(node, ast.Call):
                 for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
@@ -136,51 +117,3 @@ def _uncalled(path: Path, dags: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     for node in tree.body if tree is not None else ():
         if isinstance(node, Function) and node.lineno == dags.get(node.name) and node.name not in used:
             yield node.name, node.lineno
-
-
-def _moving_starts(of_file: Sequence[ast.AST]) -> Iterator[MovingStart]:
-    """Those that calls are given. Whether a call makes a DAG or a task is known once the file is imported."""
-    named = {
-        target.id: node.value
-        for node in of_file
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    decorates = {id(item): node.name for node in of_file if isinstance(node, Function) for item in node.decorator_list}
-    for node in of_file:
-        if isinstance(node, ast.Call):
-            for value in _start_dates(node, named):
-                if _is_made_of_now(value):
-                    last = node.end_lineno or node.lineno
-                    yield MovingStart(value.lineno, node.lineno, last, decorates.get(id(node), ""))
-
-
-def _start_dates(call: ast.Call, named: Mapping[str, ast.expr]) -> Iterator[ast.expr]:
-    for keyword in call.keywords:
-        value = keyword.value
-        if keyword.arg == "start_date":
-            yield value
-        elif keyword.arg == "default_args":
-            given = named.get(value.id, value) if isinstance(value, ast.Name) else value
-            yield from _members(given, "start_date")
-
-
-def _members(mapping: ast.expr, name: str) -> Iterator[ast.expr]:
-    """The values of a name in a mapping that is written out: `{"name": ...}` or `dict(name=...)`."""
-    if isinstance(mapping, ast.Dict):
-        for key, value in zip(mapping.keys, mapping.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == name:
-                yield value
-    elif isinstance(mapping, ast.Call) and _name(mapping) == "dict":
-        yield from (keyword.value for keyword in mapping.keywords if keyword.arg == name)
-
-
-def _is_made_of_now(value: ast.expr) -> bool:
-    return any(isinstance(node, ast.Call) and _name(node) in NOW for node in ast.walk(value))
-
-
-def _name(node: ast.expr) -> str:
-    """The last name of what is called, or of the name itself."""
-    found = node.func if isinstance(node, ast.Call) else node
-    return found.attr if isinstance(found, ast.Attribute) else getattr(found, "id", "")

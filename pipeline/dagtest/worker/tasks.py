@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from pipeline.dagtest.worker.mapped import written_out
+
 CONTAINER_OPERATOR = "EcsRunTaskOperator"
 ALIKE = 0.8  # how much of two names must be the same for one to be meant by the other
 NOT_TOLD = frozenset({"object", "ABC", "Generic", "LoggingMixin", "DAGNode", "Templater", "FormattingMixin"})
@@ -75,11 +77,16 @@ def _number(value: Any) -> int:
 
 
 def _overrides(task: Any) -> Any:
-    """Never None: that says that the task runs no container."""
+    """Those of all its tasks, of a mapped one. Never None: that says that the task runs no container."""
     value = _given(task, "overrides")
-    if value is None:
-        return "later" if hasattr(task, "partial_kwargs") else {}
-    return plain(value)
+    if value is not None:
+        return plain(value)
+    if not hasattr(task, "partial_kwargs"):
+        return {}
+    members = [plain(each) for name, each in written_out(task) if name == "overrides"]
+    entries = [each.get("containerOverrides") for each in members if isinstance(each, dict)]
+    known = [entry for each in entries if isinstance(each, list) for entry in each]
+    return {"containerOverrides": known} if known else "later"
 
 
 def plain(value: Any) -> Any:

@@ -37,6 +37,10 @@ DATES = {
     "ts_nodash": DAY.format("YYYYMMDD[T]HHmmss"),
     "ts_nodash_with_tz": DAY.isoformat().replace("-", "").replace(":", ""),
 }
+# Timetables of Airflow 3 that start runs without a date: all, or those that assets start.
+WITHOUT_DATES = frozenset(
+    {"AssetTriggeredTimetable", "PartitionedAssetTimetable", "CronPartitionTimetable", "AssetOrTimeSchedule"}
+)
 DATES_IN_2 = {
     "execution_date": DAY,
     "prev_execution_date": DAY.subtract(days=1),
@@ -52,7 +56,7 @@ def context_of_dag(dag: Any) -> dict[str, Any]:
     """The names that all tasks of a DAG have, with sample values.
 
     name                                Airflow 2   Airflow 3
-    ds, data_interval_start, ...        always      unless assets start the run: it has no data interval
+    ds, data_interval_start, ...        always      unless assets or partitions start runs: those have no data interval
     execution_date, yesterday_ds, ...   always      never
     conf                                always      never
     triggering_dataset_events           always      never: triggering_asset_events
@@ -67,7 +71,7 @@ def context_of_dag(dag: Any) -> dict[str, Any]:
     }
     if IS_AIRFLOW_2:
         known |= DATES | DATES_IN_2
-    elif type(dag.timetable).__name__ != "AssetTriggeredTimetable":
+    elif type(dag.timetable).__name__ not in WITHOUT_DATES:
         known |= DATES
     return known | dict(getattr(dag, "user_defined_macros", None) or {})
 
@@ -82,4 +86,23 @@ def _macros() -> Any:
         from airflow.sdk.execution_time import macros  # noqa: PLC0415 - only a file with templates needs it
     except ImportError:  # before Airflow 3
         from airflow import macros  # noqa: PLC0415 - as above
+
+    def of_plugin(name: str) -> Any:
+        """Of a plugin, which is a module in `macros`. Airflow adds them for every run; loading plugins takes long."""
+        if not name.startswith("__"):
+            _integrate_macros_plugins()
+        if name not in vars(macros):
+            raise AttributeError(name)
+        return vars(macros)[name]
+
+    vars(macros).setdefault("__getattr__", of_plugin)
     return macros
+
+
+def _integrate_macros_plugins() -> None:
+    """Done once, whoever asks."""
+    try:
+        from airflow.sdk.plugins_manager import integrate_macros_plugins  # noqa: PLC0415 - since 3.2
+    except ImportError:
+        from airflow.plugins_manager import integrate_macros_plugins  # noqa: PLC0415 - before 3.2
+    integrate_macros_plugins()

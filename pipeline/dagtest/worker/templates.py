@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import TemplateSyntaxError, UndefinedError
 
 from pipeline.dagtest.worker.anything import Anything, UsedTooOften
-from pipeline.dagtest.worker.template_context import context_of_dag, context_of_task
+from pipeline.dagtest.worker.mapped import written_out
+from pipeline.dagtest.worker.template_context import DATES, context_of_dag, context_of_task
 from pipeline.dagtest.worker.watch import AccessWhileParsing
 
 _compiled: dict[tuple[type, str], Any] = {}  # jinja's environment and a text → its code
@@ -52,12 +53,15 @@ def _is_sure(error: Exception, text: str) -> bool:
     any, before anything of a run was used              yes
     a name that nobody sets                             yes
     a name that the template sets in some case          no: a run's own values may make it that case
+    a date, in a template with an `if`                  no: the run may be one that has dates
     any other                                           no: the run's own value may be good
     """
     if isinstance(error, TemplateSyntaxError) or not (Anything.uses or Anything.__name__ in str(error)):
         return True
     undeclared = _UNDECLARED.fullmatch(str(error)) if isinstance(error, UndefinedError) else None
-    return undeclared is not None and re.search(rf"\bset\s+{undeclared[1]}\b", text) is None
+    if undeclared is None or (undeclared[1] in DATES and re.search(r"\bif\b", text)):
+        return False
+    return re.search(rf"\bset\s+{undeclared[1]}\b", text) is None
 
 
 class _SampleRun:
@@ -117,6 +121,11 @@ def _texts(task: Any) -> Iterator[tuple[str, str]]:
         if value is not None:
             for text in _strings(value):
                 yield field, text
+    if given:  # a mapped task
+        for field, value in written_out(task):
+            if field in task.template_fields:
+                for text in _strings(value):
+                    yield field, text
 
 
 def _strings(value: Any) -> Sequence[str]:

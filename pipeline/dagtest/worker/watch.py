@@ -227,11 +227,15 @@ class Watch:
         self.note("network", f"{NETWORK[event]} {_address(address, arguments[1:2] if 'get' in event else ())}")
 
     def _process(self, event: str, arguments: tuple[Any, ...]) -> None:
+        what = arguments[1] if event == "subprocess.Popen" else (arguments[0] if arguments else "")
+        self.started(what, PROCESSES[event])
+
+    def started(self, what: Any, by: str = "multiprocessing") -> None:
+        """A process is about to be started, with a command or the parts of one."""
         if self._importing():  # numpy, uuid: they ask the system what there is
             return
-        what = arguments[1] if event == "subprocess.Popen" else (arguments[0] if arguments else "")
         words = " ".join(map(_text, what)) if isinstance(what, list | tuple) else _text(what)
-        self.note("processes", f"{PROCESSES[event]} {words}".strip()[:200])
+        self.note("processes", f"{by} {words}".strip()[:200])
 
     def _sqlite(self, _: str, arguments: tuple[Any, ...]) -> None:
         database = str(arguments[0])
@@ -249,6 +253,13 @@ class Watch:
             self.tell({"kind": "signal", "what": what, "line": line, "via": via})
         if not _is_ours(event, arguments[0]):
             raise AccessWhileParsing(f"{what}: not to a process that the DAG file did not start")
+
+    def signalled(self, descriptor: int, number: int) -> None:
+        """A signal is about to be sent to the process that a descriptor stands for."""
+        process = 0  # of another machine's, as far as we can see
+        with suppress(OSError), open(f"/proc/self/fdinfo/{int(descriptor)}", encoding="ascii") as told:  # noqa: PTH123
+            process = next((int(line.split()[1]) for line in told if line.startswith("Pid:")), 0)
+        self._signal("signal.pidfd_send_signal", (process or -1, number))
 
     def _open(self, _: str, arguments: tuple[Any, ...]) -> None:
         path, _mode, flags = arguments
@@ -349,6 +360,17 @@ def own_files(dag_folder: Path, before: int) -> list[str]:
     folder = str(dag_folder) + os.sep
     found = [getattr(module, "__file__", None) for _, module in _modules_after(before)]
     return sorted({path for path in found if isinstance(path, str) and path.startswith(folder)})
+
+
+def own_packages(dag_folder: Path, before: int) -> list[str]:
+    """The team's packages that are only folders, none of which are among the first `before` modules."""
+    folder = str(dag_folder) + os.sep
+    return [
+        name
+        for name, module in _modules_after(before)
+        if getattr(module, "__file__", None) is None
+        and any(str(place).startswith(folder) for place in getattr(module, "__path__", ()))
+    ]
 
 
 def has_foreign_modules(before: int, libraries: frozenset[str]) -> bool:
