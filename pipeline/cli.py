@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "doctor": "pipeline.doctor:doctor",
     "test": "pipeline.cli:test",
     "images": "pipeline.cli:images",
-    "diff": "pipeline.release.dossier_command:diff",
+    "diff": "pipeline.diff:diff",
     "sync": "pipeline.release.commands:sync",
     "releases": "pipeline.release.commands:releases",
     "rollback": "pipeline.release.commands:rollback",

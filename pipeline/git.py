@@ -63,9 +63,18 @@ class Git:
         listing = self._git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
         return dict(line.split(" ", 1) for line in listing.splitlines())
 
-    def changed_files(self) -> list[str]:
-        """Paths whose content in the working tree differs from HEAD, new ones included."""
-        return [line[3:] for line in self._git("status", "--porcelain").splitlines()]
+    def changed_files(self, below: str = ".", *, ignored: bool = False) -> list[str]:
+        """Paths, from this folder, whose content in the working tree differs from HEAD, new and deleted ones included.
+
+        Args:
+            below: The folder to look in, from this one, which need not be the repository's top.
+            ignored: Look for files that git is told to ignore as well, and name each new file instead of its folder.
+        """
+        every = ["--untracked-files=all", "--ignored"] if ignored else []
+        # A rename as what it is here, a file that is gone and one that is new; and no path in quotes.
+        told = self._git("status", "--porcelain", "-z", "--no-renames", *every, "--", below)
+        prefix = self._git("rev-parse", "--show-prefix")  # of this folder: what git tells is from the top
+        return [entry[3:].removeprefix(prefix) for entry in told.split("\0") if entry]
 
     def commit(self, revision: str) -> Commit | None:
         """A commit's own data, or None when the revision names no commit."""

@@ -3,6 +3,7 @@
 from pipeline.settings import Settings
 
 RELEASE_FILE = "dags/_release.json"
+DATA_BUCKET_VARIABLE = "DATA_BUCKET"  # what a task's stack adds to the variables that its container declares
 BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
 LONGEST_SUMMARY = 700  # characters of a dossier's summary, which an approval's request holds beside other things
 
@@ -40,6 +41,11 @@ def release_role(settings: Settings, environment: str, account: str) -> str:
 def reader_role(settings: Settings, environment: str, account: str) -> str:
     """ARN of the role, in the environment's account, that sees what a release would change and changes nothing."""
     return f"arn:aws:iam::{account}:role/{settings.name}-{environment}-reader"
+
+
+def secret_arn(value: str, account: str, region: str) -> str:
+    """The ARN that a container.toml means by a secret's name or ARN: a name is one of the environment's own place."""
+    return value if value.startswith("arn:") else f"arn:aws:secretsmanager:{region}:{account}:secret:{value}"
 
 
 def bootstrap_role(purpose: str, account: str, region: str) -> str:

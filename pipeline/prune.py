@@ -5,16 +5,20 @@ The one module that knows both sides: `images` decides what is kept, and `releas
 
 import json
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import boto3
 import click
 
-from pipeline import aws, names, settings
+from pipeline import names, settings
 from pipeline.errors import PipelineError
 from pipeline.images import options
+from pipeline.images.account import registry_session
 from pipeline.images.containers import discover
 from pipeline.images.content import content_tags
 from pipeline.images.ecr_store import EcrStore
@@ -22,6 +26,7 @@ from pipeline.images.progress import Lines
 from pipeline.images.prune import KEPT_DAYS, by_repository, carry_out, plan_prune
 from pipeline.images.registry import AT_ONCE
 from pipeline.images.report import prune_document, prune_lines
+from pipeline.operate.client import aws_errors
 from pipeline.release import record, situation
 from pipeline.release.bucket import Bucket
 from pipeline.release.connection import connect
@@ -49,7 +54,9 @@ def prune(*, folder: Path, as_json: bool, older_than: int, dry_run: bool) -> Non
     configured = settings.load(Path.cwd())
     tags = content_tags(discover(folder))
     lines = Lines(sys.stderr if as_json else sys.stdout, tags)
-    store = EcrStore(aws.session(configured.region), partial(names.image_repository, configured))
+    session = registry_session(configured)
+    store = EcrStore(session, partial(names.image_repository, configured))
+    refuse_unknown(session, configured)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         stored = dict(zip(tags, threads.map(store.stored, tags), strict=True))
     # After the images: a release that is recorded meanwhile counts.
@@ -72,6 +79,48 @@ def prune(*, folder: Path, as_json: bool, older_than: int, dry_run: bool) -> Non
     if failed:
         said = "\n".join(f"  {digest}: {why}" for digest, why in failed.items())
         raise PipelineError(f"the registry did not delete {len(failed)} images:\n{said}", mend="Run the command again.")
+
+
+def refuse_unknown(session: boto3.Session, configured: settings.Settings) -> None:
+    """See that cdk.json knows every environment the pipeline deploys: an older commit's, or a branch's, may not.
+
+    Raises:
+        PipelineError: It does not, or the pipeline cannot be read.
+    """
+    name = names.code_pipeline(configured)
+    try:
+        with aws_errors(name):
+            declared = session.client("codepipeline").get_pipeline(name=name)["pipeline"]
+    except PipelineError as error:
+        raise PipelineError(
+            f"nothing is deleted, since the pipeline does not say which environments there are: {error.what}",
+            where=error.where,
+            mend=error.mend or "Whoever prunes needs codepipeline:GetPipeline, in the pipeline's account and region.",
+        ) from None
+    if unknown := [each for each in deployed(declared, configured) if each not in configured.environments]:
+        raise PipelineError(
+            f"nothing is deleted, since this cdk.json does not name what the pipeline deploys: {', '.join(unknown)}",
+            where=settings.SETTINGS_FILE,
+            mend=f"Run the command on the newest commit of {configured.branch}. An environment that is gone for good "
+            "must be taken out of cdk.json there, and the pipeline must have updated itself.",
+        )
+
+
+def deployed(pipeline: Mapping[str, Any], configured: settings.Settings) -> list[str]:
+    """The environments that a pipeline deploys: its stages that deploy the stack of the tasks.
+
+    Args:
+        pipeline: Its declaration, as GetPipeline has it.
+        configured: The project's settings.
+    """
+    return [
+        str(stage["name"])
+        for stage in pipeline["stages"]
+        if any(
+            action.get("configuration", {}).get("StackName") == names.stack(configured, stage["name"], "tasks")
+            for action in stage["actions"]
+        )
+    ]
 
 
 def referenced(environment: str) -> dict[str, str]:

@@ -17,8 +17,10 @@ WORKER = Path(__file__).with_name("worker")
 MEMORY = 2 << 30  # bytes a file may take: an mw1.small scheduler has 2 GB for all of them
 # Of every result; `worker/inspection.py` says what they are.
 RESULT = frozenset(
-    {"error", "denied", "dags", "cycles", "warned", "uncalled", "deprecations", "missing", "own", "read", "listed"}
-    | {"sought", "foreign"}
+    {
+        *("error", "denied", "dags", "cycles", "warned", "uncalled", "deprecations", "missing"),
+        *("own", "read", "listed", "sought", "foreign"),
+    }
 )
 STARTING = 120.0  # seconds that Airflow may take to be imported, on top of the budget for the files
 

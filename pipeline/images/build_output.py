@@ -77,7 +77,20 @@ _CAUSES = (
     Cause(
         re.compile(r"toomanyrequests|429 Too Many Requests", re.IGNORECASE),
         "a registry limits how often images are pulled from it",
-        "Log in to it (docker login), or take the base image from a mirror, such as ECR's pull through cache.",
+        "Take the base image from where pulls need no log-in and are hardly limited, such as "
+        "public.ecr.aws/docker/library; on a machine of your own `docker login` will do, too.",
+    ),
+    Cause(
+        re.compile(r"x509: |certificate verify failed", re.IGNORECASE),
+        "the Docker engine does not trust a registry's certificate",
+        "Give the engine the CA, such as a corporate one: as /etc/docker/certs.d/REGISTRY/ca.crt where it runs, or "
+        "among its system's CAs and start it anew.",
+    ),
+    Cause(
+        re.compile(r"name unknown: |repository with name .* does not exist", re.IGNORECASE),
+        "a registry does not have the repository",
+        "See that the base image's name is right. A container's own repository is made by the pipeline when it updates "
+        "itself: push the commit that brings the container, and build in the pipeline's account and region.",
     ),
     Cause(
         re.compile(
@@ -100,6 +113,14 @@ _CAUSES = (
         ),
         "the log-in to the registry is not valid, or not any more",
         "Run the command again: it logs in anew. If that does not help, log in to AWS again.",
+    ),
+    Cause(
+        re.compile(
+            r"not authorized to perform|403 Forbidden|requested access to the resource is denied", re.IGNORECASE
+        ),
+        "a registry, or a proxy before it, does not allow it",
+        "See that whoever is logged in may pull the base images and push to the container's repository, as the "
+        "pipeline's role build-images may; the policy of the repository counts, too.",
     ),
     Cause(
         re.compile(r"exec format error"),

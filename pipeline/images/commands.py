@@ -12,8 +12,8 @@ import click
 from pipeline import aws, names, settings
 from pipeline.console import out
 from pipeline.errors import PipelineError, UsageError
-from pipeline.git import Git
 from pipeline.images import options
+from pipeline.images.account import registry_session
 from pipeline.images.build_secrets import secret_files
 from pipeline.images.builders import open_builder
 from pipeline.images.carry_out import How, carry_out, failure
@@ -28,6 +28,7 @@ from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
 from pipeline.images.report import findings_document, plan_lines, summary
 from pipeline.images.results import Results, not_begun
+from pipeline.images.revision import revisions
 from pipeline.images.scanning import scan_findings
 from pipeline.images.survey import survey
 from pipeline.images.unittests import SECONDS, Tests, with_tests
@@ -45,14 +46,6 @@ _secrets = click.option(
     callback=lambda _context, _option, values: dict(_secret(value) for value in values),
     help="A build secret from a file, instead of where cdk.json has it from.",
 )
-
-
-def _head() -> str:
-    """The commit, "" where there is no git or no repository: a label that is empty is better than no image."""
-    try:
-        return Git(Path.cwd()).commit_of("HEAD") or ""
-    except PipelineError:
-        return ""
 
 
 @click.command()
@@ -78,8 +71,8 @@ def _head() -> str:
 @click.option(
     "--revision",
     envvar="CODEBUILD_RESOLVED_SOURCE_VERSION",
-    default=_head,
-    help="The commit, for the images' labels; HEAD by default.",
+    default="",
+    help="The commit, for the images' labels; by default HEAD, with `-dirty` where a container's files differ from it.",
 )
 @click.option(
     "--docker-config",
@@ -102,13 +95,14 @@ def build(
 ) -> None:
     """Build and push the images whose content the registry does not have."""
     configured = settings.load(Path.cwd())
-    session = aws.session(configured.region)
-    registry = _registry(configured)
+    session = registry_session(configured)
+    registry = EcrRegistry(session, _repository(configured))
     found = survey(folder, registry)
     lines = Lines(sys.stderr if as_json else sys.stdout, found.inputs)
     for line in plan_lines(found.plan):
         lines.plain(line)
-    origin = Origin(f"codecommit::{configured.region}://{configured.repository}", revision)
+    own = {} if revision else revisions(folder, found.inputs)
+    origin = Origin(f"codecommit::{configured.region}://{configured.repository}", revision, own)
     how = How(origin, docker_config, at_once, sbom_folder, secrets)
     bases = [container.name for container in found.containers if not container.task]
     results = Results(images_file, summary_file, bases)
@@ -224,10 +218,6 @@ def _secret(value: str) -> tuple[str, Path]:
     if not (name and equals and file):
         raise click.BadParameter(f"{value!r} is not of the form NAME=FILE")
     return name, Path(file)
-
-
-def _registry(configured: Settings) -> EcrRegistry:
-    return EcrRegistry(aws.session(configured.region), _repository(configured))
 
 
 def _repository(configured: Settings) -> Callable[[str], str]:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from pipeline.errors import PipelineError
 from pipeline.images.containers import Container
-from pipeline.images.inputs import Inputs, context_files, file_input
+from pipeline.images.inputs import Inputs, context_files, file_input, link_target
 
 _MODES = {"file": 0o644, "executable": 0o755}
 _FOLDER_MODE = 0o755
@@ -47,7 +47,7 @@ def _copy(files: dict[str, str], inputs: Inputs, root: Path) -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if inputs.files[path].kind == "link":
-            target.symlink_to(Path(source).readlink())
+            target.symlink_to(link_target(source))
         else:
             shutil.copyfile(source, target, follow_symlinks=False)
             target.chmod(_MODES[inputs.files[path].kind])

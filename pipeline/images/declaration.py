@@ -22,7 +22,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import UsageError
 from pipeline.images.dockerfile import BASE_ARGUMENT
@@ -31,6 +40,15 @@ DECLARATION_FILE = "container.toml"
 
 Architecture = Literal["X86_64", "ARM64"]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _without_zero_bytes(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("it has a zero byte, at which the system ends texts")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_without_zero_bytes)]
 
 # CPU units → the memory they may have, MiB (ECS developer guide, "Task CPU and memory" for Fargate).
 FARGATE: Mapping[int, tuple[int, ...]] = {
@@ -79,8 +97,8 @@ class Declaration(_Declared):
     architecture: Architecture = "X86_64"
     other_architectures: list[Architecture] = Field(default_factory=list)
     target: str = ""
-    arguments: dict[VariableName, str] = Field(default_factory=dict)
-    environment: dict[VariableName, str] = Field(default_factory=dict)
+    arguments: dict[VariableName, Text] = Field(default_factory=dict)
+    environment: dict[VariableName, Text] = Field(default_factory=dict)
     secrets: dict[VariableName, str] = Field(default_factory=dict)
     policy: list[Statement] = Field(default_factory=list)
 
@@ -113,14 +131,15 @@ def load(folder: Path) -> Declaration:
         UsageError: It cannot be read, is no TOML, or has a wrong value; names every one of them.
     """
     path = folder / DECLARATION_FILE
+    mend = f"Let {path} be a readable, plain file."
     try:
+        if path.exists() and not path.is_file():  # to read a pipe would wait for its writer
+            raise UsageError("the file cannot be read: it is no plain file", where=str(path), mend=mend)
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return Declaration()
-        raise UsageError(
-            f"the file cannot be read: {error.strerror}", where=str(path), mend=f"Let {path} be a readable, plain file."
-        ) from None
+        raise UsageError(f"the file cannot be read: {error.strerror}", where=str(path), mend=mend) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"not valid TOML: {error}", where=str(path), mend=f"Correct {path} and try again.") from None
     try:

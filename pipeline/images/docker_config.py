@@ -29,7 +29,7 @@ def logged_in(own: Path, login: Login) -> Iterator[Path]:
     with TemporaryDirectory(prefix="docker-config-") as temporary:
         folder = Path(temporary)
         # Plugins, contexts, builders and certificates stay where they are.
-        for entry in own.iterdir() if own.is_dir() else ():
+        for entry in _entries(own):
             if entry.name != _FILE:
                 (folder / entry.name).symlink_to(entry.resolve())
         document = with_login(_read(own / _FILE), login)
@@ -46,6 +46,13 @@ def with_login(document: dict[str, Any], login: Login) -> dict[str, Any]:
         # No helper for this registry: else Docker asks the user's store, which does not know it.
         "credHelpers": (document.get("credHelpers") or {}) | {login.server: ""},
     }
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise UsageError(f"the folder cannot be read: {error.strerror}", where=str(folder), mend=_MEND) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

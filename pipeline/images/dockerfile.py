@@ -3,6 +3,7 @@
 Only as much of the syntax as that needs. Whether the file builds is for the builder to say.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ BASE_ARGUMENT = "BASE_IMAGE"
 _OUR_BASE = re.compile(rf"\${BASE_ARGUMENT}|\${{{BASE_ARGUMENT}(:?[-?][^{{}}]*)?}}")
 _STAGE = re.compile(r"^(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
 _FLAG = re.compile(r"^--\S+\s+")
-_REMOTE = re.compile(r"^(https?://|git@|<<)")
+# What BuildKit fetches, or finds in the Dockerfile itself; what a variable stands for is not known here.
+_REMOTE = re.compile(r"https?://|git@|git://|ssh://|<<|\$")
+_INLINE = re.compile(r"<<")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Dockerfile:
         stages: In the order of the file.
         declares_base: `ARG BASE_IMAGE` stands before the first `FROM`.
         uses_base: Some `FROM` is `${BASE_IMAGE}`.
-        copies_files: Some `COPY`, `ADD` or mount takes files from the build context.
+        copies_files: Some `COPY`, `ADD` or mount surely takes files from the build context.
         secrets: Ids of the build secrets that some `RUN` mounts.
         copied_from: What some `COPY --from=` or mount names: stages, or images.
         syntax: The image of `# syntax=`, "" without one.
@@ -124,7 +127,8 @@ def parse(text: str) -> Dockerfile:
         elif each.word in ("COPY", "ADD"):
             sources = [unquoted(flag.partition("=")[2]) for flag in flags if flag.startswith("--from=")]
             copied_from += sources
-            copies_files |= not sources and not _REMOTE.match(arguments)
+            elsewhere = _REMOTE if each.word == "ADD" else _INLINE
+            copies_files |= not sources and not all(map(elsewhere.match, _sources(arguments)))
     syntax = directives(text).get("syntax")
     return Dockerfile(
         tuple(stages),
@@ -136,6 +140,16 @@ def parse(text: str) -> Dockerfile:
         syntax=syntax.value.split()[0] if syntax else "",
         defaults=tuple(defaults),
     )
+
+
+def _sources(arguments: str) -> list[str]:
+    """What a COPY or ADD copies: all but its last argument; both are also written as lists in JSON."""
+    try:
+        listed = json.loads(arguments)
+    except (ValueError, RecursionError):
+        listed = None
+    words = [str(word) for word in listed] if isinstance(listed, list) else [unquoted(w) for w in arguments.split()]
+    return words[:-1]
 
 
 def _mounts(flags: list[str]) -> Iterator[dict[str, str]]:

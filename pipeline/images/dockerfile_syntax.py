@@ -7,9 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+BYTE_ORDER_MARK = "\ufeff"  # what some editors write first; no builder minds it
+
 _INSTRUCTION = re.compile(r"^\s*([A-Za-z]+)\s+(.*)$", re.DOTALL)
 _DIRECTIVE = re.compile(r"^\s*#\s*(?P<name>syntax|escape|check)\s*=\s*(?P<value>\S.*?)\s*$", re.IGNORECASE)
-_HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+# BuildKit's own expression, for one whole word of the shell with its quotes (dockerfile/parser, ParseHeredoc).
+_HERE_DOCUMENT = re.compile(r"\d*<<(?P<chomp>-?)(?P<end>[^<]+)")
+_WORD = re.compile(r"""(?:\\.?|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTALL)
+_QUOTE = re.compile(r"""\\(.)|["']""", re.DOTALL)
 _VARIABLE = re.compile(
     r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<how>:?[-+?])(?P<word>[^{}$]*))?\})", re.ASCII
 )
@@ -45,7 +50,7 @@ class Instruction:
 def directives(text: str) -> dict[str, Directive]:
     """The parser directives; the first line that is none ends them."""
     found: dict[str, Directive] = {}
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n")):
+    for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).split("\n")):
         directive = _DIRECTIVE.match(line)
         if directive is None or directive["name"].lower() in found:
             break
@@ -61,7 +66,7 @@ def escape_character(text: str) -> str:
 
 def instructions(text: str) -> Iterator[Instruction]:
     """The instructions, in the order of the file."""
-    lines = text.split("\n")
+    lines = text.removeprefix(BYTE_ORDER_MARK).split("\n")
     escape = escape_character(text)
     at = 0
     while at < len(lines):
@@ -72,9 +77,10 @@ def instructions(text: str) -> Iterator[Instruction]:
             continue
         word, arguments = found[1].upper(), found[2].strip()
         yield Instruction(word, arguments, first, at)
-        if word in ("RUN", "COPY", "ADD"):
-            for document in _HERE_DOCUMENT.finditer(arguments):
-                at = _behind(lines, at, document[2])
+        what = arguments.partition(" ")[0].upper() if word == "ONBUILD" else word
+        if what in ("RUN", "COPY", "ADD"):
+            for end, chomped in _here_documents(arguments):
+                at = _behind(lines, at, end, chomped=chomped)
 
 
 def declared_arguments(arguments: str) -> list[tuple[str, str | None]]:
@@ -126,10 +132,27 @@ def _says_nothing(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
-def _behind(lines: list[str], at: int, end: str) -> int:
-    """The number of the line behind a here document."""
-    while at < len(lines):
-        at += 1
-        if lines[at - 1].rstrip("\r").lstrip("\t") == end:
-            break
+def _here_documents(arguments: str) -> Iterator[tuple[str, bool]]:
+    r"""The line that ends each here document, and whether tabs before it do not count.
+
+    | written | here document |
+    | --- | --- |
+    | `<<EOF`, `3<<EOF`, `<<"my EOF"`, `<<my.eof` | yes |
+    | `<<-EOF` | yes, and tabs before its end do not count |
+    | `<<< "x"`, `x<<EOF`, `$((1<<N))`, `<< EOF` | no |
+    | `"<<EOF"`, or quotes that do not end | no |
+    """
+    if _WORD.sub("", arguments).strip():
+        return
+    for word in _WORD.findall(arguments):
+        if (found := _HERE_DOCUMENT.fullmatch(word)) and (end := _QUOTE.sub(r"\1", found["end"])):
+            yield end, bool(found["chomp"])
+
+
+def _behind(lines: list[str], at: int, end: str, *, chomped: bool) -> int:
+    """The number of the line behind a here document; `at` itself where it has no end, and so is none."""
+    for number in range(at, len(lines)):
+        line = lines[number].rstrip("\r")
+        if (line.lstrip("\t") if chomped else line) == end:
+            return number + 1
     return at

@@ -1,6 +1,7 @@
 """The image registry ECR."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 PAGE = 1000  # DescribeImages' largest page
 NAMES_AT_ONCE = 100  # DescribeRepositories' limit
 
+# "The repository with name 'etl/x' does not exist in the registry with id '123456789012'"
+_REGISTRY = re.compile(r"registry with id '(\d+)'")
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,8 +55,8 @@ class EcrRegistry:
         repositories = {name: self._repository(name) for name in names}
         with asking("the registry"), ThreadPoolExecutor(AT_ONCE) as threads:
             details = dict(zip(names, threads.map(self._details, repositories.values()), strict=True))
-            uris = self._uris([repositories[name] for name in names if details[name] is not None])
-        return {name: _published(uris.get(repositories[name], ""), details[name] or ()) for name in names}
+            uris = self._uris([repositories[name] for name in names if not isinstance(details[name], str)])
+        return {name: _published(uris.get(repositories[name], ""), details[name]) for name in names}
 
     def recorded(self, name: str, published: Published) -> Record | None:
         """The label of the newest image: three requests by the registry's own protocol."""
@@ -118,18 +121,21 @@ class EcrRegistry:
             uris.update({each["repositoryName"]: each["repositoryUri"] for each in found})
         return uris
 
-    def _details(self, repository: str) -> "Sequence[ImageDetailTypeDef] | None":
-        """The images of a repository that have a tag; None when there is no such repository."""
+    def _details(self, repository: str) -> "list[ImageDetailTypeDef] | str":
+        """The images of a repository that have a tag; when there is no such repository the account that has none."""
         pages = self._ecr.get_paginator("describe_images").paginate(
             repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": PAGE}
         )
         try:
             return [detail for page in pages for detail in page["imageDetails"]]
-        except self._ecr.exceptions.RepositoryNotFoundException:
-            return None
+        except self._ecr.exceptions.RepositoryNotFoundException as error:
+            found = _REGISTRY.search(str(error))
+            return found[1] if found else ""
 
 
-def _published(uri: str, details: "Sequence[ImageDetailTypeDef]") -> Published:
+def _published(uri: str, details: "list[ImageDetailTypeDef] | str") -> Published:
+    if isinstance(details, str):
+        return Published("", {}, account=details)
     images = {tag: _image(detail) for detail in details for tag in detail.get("imageTags", [])}
     newest = max(details, key=lambda detail: detail.get("imagePushedAt", _LONG_AGO), default=None)
     # A part of an image for several platforms, `TAG-arm64`, is not the image.

@@ -1,7 +1,7 @@
 """What building one image takes: the images to make, one for each platform, and the names they get in the registry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -21,10 +21,12 @@ class Origin:
     Attributes:
         source: Address of the repository, "" when unknown.
         revision: The commit, "" when unknown.
+        revisions: Container → commit, of those whose commit is another.
     """
 
     source: str = ""
     revision: str = ""
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def order(job: Job, part: Part, context: Path, *, origin: Origin, secrets: Mappi
         context,
         part.platform,
         job.container.target,
-        arguments(job.container, part.base_image),
+        arguments(job.container, _exactly(part)),
         _labels(job, part, origin, now),
         {name: file for name, file in sorted(secrets.items()) if name in mounted},
         part.cache,
@@ -106,6 +108,13 @@ def arguments(container: Container, base_image: str) -> dict[str, str]:
     return {**container.arguments, **({BASE_ARGUMENT: base_image} if base_image else {})}
 
 
+def _exactly(part: Part) -> str:
+    """The base by its digest, where the registry has told it: an engine's own copy of a tag may be another image."""
+    if not (part.base_image and part.base_digest):
+        return part.base_image
+    return f"{part.base_image.rpartition(':')[0]}@{part.base_digest}"
+
+
 def _labels(job: Job, part: Part, origin: Origin, now: datetime) -> dict[str, str]:
     """Standard annotations (OCI image spec, annotations), and the inputs for the next plan's reasons."""
     name, digest = _base(job.container, part)
@@ -113,7 +122,7 @@ def _labels(job: Job, part: Part, origin: Origin, now: datetime) -> dict[str, st
     return {
         "org.opencontainers.image.title": job.container.name,
         "org.opencontainers.image.created": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "org.opencontainers.image.revision": origin.revision,
+        "org.opencontainers.image.revision": origin.revisions.get(job.container.name, origin.revision),
         "org.opencontainers.image.source": origin.source,
         "org.opencontainers.image.version": job.verdict.tag,
         "org.opencontainers.image.base.name": name,

@@ -33,6 +33,7 @@ class Published:
         newest: The tag that was pushed last, "" when there is none.
         recorded: What is recorded with the newest image, when it was asked for and anything is.
         unread: Why that could not be read, "" when it could.
+        account: Whose registry has no repository of that name, as far as it says.
     """
 
     uri: str
@@ -40,6 +41,7 @@ class Published:
     newest: str = ""
     recorded: Record | None = None
     unread: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def make_plan(inputs: Mapping[str, Inputs], published: Mapping[str, Published]) 
     | the registry has | verdict | reason |
     | --- | --- | --- |
     | an image with this content tag | up to date | |
-    | no repository, or no image in it | rebuild | new container |
+    | no repository | rebuild | new container: no repository yet, and in which account |
+    | no image in its repository | rebuild | new container |
     | a newest image with a tag of another encoding | rebuild | the encoding of tags changed, and: |
     | a newest image with other inputs | rebuild | each difference, in words |
     | … of which only the base differs | rebuild | based on NAME, which is rebuilt, or: which changed |
@@ -121,6 +124,9 @@ def make_plan(inputs: Mapping[str, Inputs], published: Mapping[str, Published]) 
 
 
 def _reasons(wanted: Inputs, published: Published, absent: set[str]) -> tuple[str, ...]:
+    if not published.uri:
+        where = f" in the account {published.account}" if published.account else ""
+        return (f"new container: there is no repository for it yet{where}",)
     if not published.images:
         return ("new container",)
     recorded = published.recorded

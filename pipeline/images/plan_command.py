@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from pipeline import aws, names, settings
+from pipeline import names, settings
 from pipeline.console import out
 from pipeline.images import options
+from pipeline.images.account import registry_session
 from pipeline.images.ecr import EcrRegistry
 from pipeline.images.report import plan_document, plan_lines
 from pipeline.images.survey import survey
@@ -20,7 +21,7 @@ from pipeline.images.survey import survey
 def plan(folder: Path, as_json: bool) -> None:
     """Say for each container: up to date, or rebuild and why."""
     configured = settings.load(Path.cwd())
-    registry = EcrRegistry(aws.session(configured.region), partial(names.image_repository, configured))
+    registry = EcrRegistry(registry_session(configured), partial(names.image_repository, configured))
     found = survey(folder, registry)
     if as_json:
         click.echo(json.dumps(plan_document(found.plan), indent=2))

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pipeline.images.containers import PLATFORMS
 from pipeline.images.content import TAG_LENGTH
+from pipeline.images.job import joined_part_tag
 
 # What no release records was built for a commit that was never released, or is an old cache. Nobody comes back to those
 # after a quarter of a year; whoever does has the image built again.
 KEPT_DAYS = 90
 
-_OURS = re.compile(rf"(?P<whole>[0-9a-f]{{{TAG_LENGTH}}})(-[a-z0-9-]+)?")
+_PARTS = "|".join(re.escape(joined_part_tag("", platform)) for platform in PLATFORMS.values())
+_OURS = re.compile(rf"(?P<whole>[0-9a-f]{{{TAG_LENGTH}}})({_PARTS})?")
 
 
 @dataclass(frozen=True)

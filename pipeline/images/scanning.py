@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.errors import PipelineError
 from pipeline.images.checks.finding import Finding
 from pipeline.images.checks.judging import Checks
-from pipeline.images.checks.scan import UNREAD, Scan, Scanned, Scanner, grace, scans
+from pipeline.images.checks.scan import Scan, Scanned, Scanner, grace, scans, unread
 from pipeline.images.inputs import Inputs
 from pipeline.images.outcome import Built, Outcome
 from pipeline.images.plan import UpToDate
@@ -36,7 +36,7 @@ def scan_findings(
             try:
                 images += _images(outcome, inputs[outcome.name], scanner, configured)
             except PipelineError as error:
-                known[Scanned(outcome.name, outcome.image.digest)] = Scan(UNREAD, description=error.what)
+                known[Scanned(outcome.name, outcome.image.digest)] = unread(error)
     if images:
         lines.plain(f"asking for the registry's scans of {len(images)} images")
     known |= scans(images, lambda image: scanner.scan(image.name, image.digest), configured.scan_seconds)

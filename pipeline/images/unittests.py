@@ -19,7 +19,7 @@ from pipeline.images.content import all_inputs, content_tag
 from pipeline.images.context import build_context
 from pipeline.images.engine import ENGINE_ERRORS
 from pipeline.images.inputs import Inputs
-from pipeline.images.job import arguments
+from pipeline.images.job import arguments, joined_part_tag
 
 STAGE = "test"
 SECONDS = 600.0
@@ -27,6 +27,7 @@ LINES_KEPT = 60
 NOTHING_COLLECTED = 5  # pytest's exit code when it found no test
 
 Announce = Callable[[str, str], None]
+_Base = tuple[str, str]  # container, platform
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,23 @@ def with_tests(containers: Sequence[Container], chosen: Sequence[str]) -> list[C
     if without := [name for name in chosen if known[name] not in having]:
         raise UsageError(f"the container has no folder {TESTS}", where=str(known[without[0]].folder))
     return [container for container in having if not chosen or container.name in chosen]
+
+
+def bases(containers: Sequence[Container], chosen: Sequence[Container]) -> list[tuple[Container, str]]:
+    """The bases that containers are tested on, each with the platform of those on it: its own may be another.
+
+    Args:
+        containers: All, each after its base; the bases come in this order.
+        chosen: Those that are tested.
+    """
+    by_name = {container.name: container for container in containers}
+    needed: set[_Base] = set()
+    for container in chosen:
+        base = container.base
+        while base is not None:
+            needed.add((base, container.platform))
+            base = by_name[base].base
+    return [(each, platform) for each in containers for name, platform in sorted(needed) if name == each.name]
 
 
 class Tests:
@@ -130,38 +148,32 @@ class Tests:
 
     def _bases(
         self, containers: Sequence[Container], chosen: Sequence[Container], inputs: Mapping[str, Inputs]
-    ) -> dict[str, PipelineError]:
+    ) -> dict[_Base, PipelineError]:
         """Build the bases that the chosen containers need, lowest first; those that did not build, with the reason."""
-        by_name = {container.name: container for container in containers}
-        needed: set[str] = set()
-        for container in chosen:
-            base = container.base
-            while base is not None:
-                needed.add(base)
-                base = by_name[base].base
-        broken: dict[str, PipelineError] = {}
-        for container in containers:
-            if container.name in needed and container.base not in broken:
-                try:
-                    self._build(container, inputs, container.target, _image(container.name, inputs))
-                except PipelineError as error:
-                    broken[container.name] = error
-            elif container.base is not None and container.base in broken:
-                broken[container.name] = broken[container.base]
+        broken: dict[_Base, PipelineError] = {}
+        for container, platform in bases(containers, chosen):
+            below = (container.base or "", platform)
+            if below in broken:
+                broken[container.name, platform] = broken[below]
+                continue
+            try:
+                self._build(container, inputs, container.target, _image(container.name, inputs, platform), platform)
+            except PipelineError as error:
+                broken[container.name, platform] = error
         return broken
 
     def _test(
-        self, container: Container, inputs: Mapping[str, Inputs], broken: Mapping[str, PipelineError]
+        self, container: Container, inputs: Mapping[str, Inputs], broken: Mapping[_Base, PipelineError]
     ) -> TestResult:
         started = monotonic()
         path = self._reports / f"{container.name}.xml"
         failing: tuple[str, ...] = ()
         tests = 0
         try:
-            if container.base is not None and container.base in broken:
-                raise broken[container.base]
-            image = _image(container.name, inputs) + f"-{STAGE}"
-            self._build(container, inputs, STAGE, image)
+            if problem_below := broken.get((container.base or "", container.platform)):
+                raise problem_below
+            image = _image(container.name, inputs, container.platform) + f"-{STAGE}"
+            self._build(container, inputs, STAGE, image, container.platform)
             tests, failing, problem = self._run(container, image, path)
         except PipelineError as error:
             problem = error.what
@@ -171,13 +183,13 @@ class Tests:
         self._announce(container.name, f"{problem.partition(chr(10))[0] or f'{tests} tests passed'} ({seconds:.1f} s)")
         return TestResult(container.name, tests, failing, problem, seconds)
 
-    def _build(self, container: Container, inputs: Mapping[str, Inputs], stage: str, image: str) -> None:
-        base = _image(container.base, inputs) if container.base is not None else ""
+    def _build(self, container: Container, inputs: Mapping[str, Inputs], stage: str, image: str, platform: str) -> None:
+        base = _image(container.base, inputs, platform) if container.base is not None else ""
         self._announce(container.name, f"building {image}")
         with build_context(container, inputs[container.name]) as context:
             mounted = container.dockerfile().secrets
             secrets = {name: file for name, file in self._secrets.items() if name in mounted}
-            order = Order(image, context, container.platform, stage, arguments(container, base), secrets=secrets)
+            order = Order(image, context, platform, stage, arguments(container, base), secrets=secrets)
             self._images.append(image)
             self._builder.build(order, lambda line: self._announce(container.name, line))
 
@@ -229,6 +241,6 @@ def _problem(code: int | None, report: junit.Report, *, reported: bool, seconds:
     return "" if reported else "the tests passed, but wrote no JUnit report to /reports"
 
 
-def _image(name: str, inputs: Mapping[str, Inputs]) -> str:
+def _image(name: str, inputs: Mapping[str, Inputs], platform: str) -> str:
     """A name that no registry has, so that nothing is ever pulled by it."""
-    return f"localhost/pipeline-test/{name}:{content_tag(inputs[name])}"
+    return f"localhost/pipeline-test/{name}:{joined_part_tag(content_tag(inputs[name]), platform)}"

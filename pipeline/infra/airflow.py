@@ -134,6 +134,7 @@ def _environment(
         environment_class=wanted.airflow_class,
         min_workers=wanted.min_workers,
         max_workers=wanted.max_workers,
+        worker_replacement_strategy=wanted.worker_replacement,  # as a release does: an upgrade replaces them, too
         airflow_configuration_options=dict(wanted.airflow_options) or None,
         source_bucket_arn=bucket.bucket_arn,
         dag_s3_path="dags",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import names
 from pipeline.errors import UsageError
 from pipeline.images.containers import Container
 
@@ -82,8 +83,8 @@ def secrets(container: Container, account: str, region: str) -> tuple[Secret, ..
 
 
 def _secret(container: Container, variable: str, value: str, account: str, region: str) -> Secret:
-    if not value.startswith("arn:"):
-        arn = f"arn:aws:secretsmanager:{region}:{account}:secret:{value}"
+    arn = names.secret_arn(value, account, region)
+    if arn != value:
         return Secret(variable, arn, f"{arn}-??????", "secretsmanager:GetSecretValue")
     parts = value.split(":")
     match parts[2]:

@@ -117,7 +117,7 @@ class TasksStack(Stack):
         return definition.ref
 
     def _container(self, container: Container, tag: str) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
-        variables = {**container.environment, "DATA_BUCKET": self._data.bucket_name}
+        variables = {**container.environment, names.DATA_BUCKET_VARIABLE: self._data.bucket_name}
         secrets = declared.secrets(container, self.account, self.region)
         repository = names.image_repository(self._settings, container.name)
         registry = f"{self._registry.account}.dkr.ecr.{self._registry.region}.amazonaws.com"

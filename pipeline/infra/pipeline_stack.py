@@ -62,6 +62,7 @@ class PipelineStack(Stack):
         )  # nobody loses their history to a template
         # By name: CDK derives the names of artifacts and variables from it, and hashes one that is only known later.
         named = codecommit.Repository.from_repository_name(self, "NamedRepository", settings.repository)
+        self._repository = named.repository_arn
         self._source = pipelines.CodePipelineSource.code_commit(named, settings.branch, action_name="Source")
         self._steps = build_steps.BuildSteps(self, names.code_pipeline(settings), self._source, self._artifacts)
         role = pipeline_roles.pipeline_role(self, names.code_pipeline(settings), repository, deployers, self._artifacts)
@@ -140,7 +141,14 @@ class PipelineStack(Stack):
             return []
         kept = f"s3://{self._artifacts.bucket.bucket_name}/{names.code_pipeline(self._settings)}/dossiers"
         dossier = self._steps.make(
-            steps.dossier(self._settings, environment, there, kept=kept, writing=self._artifacts.writing()),
+            steps.dossier(
+                self._settings,
+                environment,
+                there,
+                repository=self._repository,
+                kept=kept,
+                writing=self._artifacts.writing(),
+            ),
             self._evidence,
         )
         comment = approval_request.comment(

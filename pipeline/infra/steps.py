@@ -22,6 +22,12 @@ GRACEFUL_RELEASE = Duration.hours(14)
 _LOGIN = Right(
     ("ecr:GetAuthorizationToken",), ("*",), why_so_wide="The log-in to ECR belongs to no repository; pushes do."
 )
+# With enhanced scanning ECR asks Amazon Inspector for a scan, with the rights of whoever asks ECR.
+_INSPECTOR = Right(
+    ("inspector2:ListCoverage", "inspector2:ListFindings"),
+    ("*",),
+    why_so_wide="Inspector lists findings and coverage of a whole account, not of a repository.",
+)
 
 
 def synth() -> Step:
@@ -73,6 +79,7 @@ def build_images(repositories: Sequence[str], secrets: Sequence[Right]) -> Step:
                 tuple(repositories),
             )
         )
+        rights.append(_INSPECTOR)
     return Step("build-images", "build-images", IMAGES, rights=rights, docker=True)
 
 
@@ -94,13 +101,16 @@ def sync(settings: Settings, environment: str, place: Place) -> Step:
     )
 
 
-def dossier(settings: Settings, environment: str, place: Place, *, kept: str, writing: Sequence[Right]) -> Step:
+def dossier(
+    settings: Settings, environment: str, place: Place, *, repository: str, kept: str, writing: Sequence[Right]
+) -> Step:
     """Tell a release manager what the release would change; it can change nothing itself.
 
     Args:
         settings: The project's.
         environment: The environment's name.
         place: Where the environment is.
+        repository: ARN of the source's repository, which knows the commits: what a build gets has no history.
         kept: Where dossiers are kept, as `s3://BUCKET/PREFIX`.
         writing: The rights to write there.
     """
@@ -108,6 +118,10 @@ def dossier(settings: Settings, environment: str, place: Place, *, kept: str, wr
         f"dossier-{environment}",
         "dossier",
         QUICK,
-        rights=[Right(("sts:AssumeRole",), (names.reader_role(settings, environment, place.account),)), *writing],
+        rights=[
+            Right(("sts:AssumeRole",), (names.reader_role(settings, environment, place.account),)),
+            Right(("codecommit:GetCommit",), (repository,)),
+            *writing,
+        ],
         variables={"ENVIRONMENT": environment, "DOSSIERS": kept},
     )

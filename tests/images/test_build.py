@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
@@ -13,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.images.build import Build
 from pipeline.images.carry_out import failure
 from pipeline.images.checks.finding import Finding
-from pipeline.images.job import Origin
+from pipeline.images.job import Origin, order
 from pipeline.images.maker import Maker
 from pipeline.images.outcome import Built, Failed, Outcome, Skipped
 from pipeline.images.plan import Image, UpToDate
@@ -82,7 +83,24 @@ def test_everything_is_built_and_pushed_after_its_base(world: World) -> None:
     for name, base in (("a", "base"), ("b", "base"), ("c", "b")):
         assert world.builder.events.index(f"build {name}") > world.builder.events.index(f"push {base}")
     tag = next(iter(world.registry.tags["b"]))
-    assert world.builder.orders["c"].arguments == {"BASE_IMAGE": f"{HOST}/etl/b:{tag}"}
+    assert world.builder.orders["c"].arguments == {"BASE_IMAGE": f"{HOST}/etl/b@sha256:b-{tag}"}
+    assert world.builder.orders["c"].labels["org.opencontainers.image.base.name"] == f"{HOST}/etl/b:{tag}"
+
+
+def test_a_base_that_was_there_is_named_by_its_digest_too(world: World) -> None:
+    world.build()
+    write(world.folder, {"c/x": "changed"})
+    world.build()
+    tag = next(iter(world.registry.tags["b"]))
+    assert world.builder.orders["c"].arguments == {"BASE_IMAGE": f"{HOST}/etl/b@sha256:b-{tag}"}
+
+
+def test_a_base_whose_digest_is_not_known_is_named_by_its_tag(world: World) -> None:
+    job = survey(world.folder, world.registry).jobs()["c"]
+    (part,) = job.parts
+    told = order(job, part, world.folder, origin=Origin(), secrets={}, now=datetime.now(UTC))
+    assert (part.base_digest, told.arguments) == ("", {"BASE_IMAGE": part.base_image})
+    assert part.base_image.startswith(f"{HOST}/etl/b:")
 
 
 def test_a_second_run_builds_nothing_and_asks_once(world: World) -> None:
@@ -168,6 +186,13 @@ def test_an_image_carries_standard_labels_and_what_it_was_made_from(world: World
     assert sorted(record.inputs.files) == ["Dockerfile", "container.toml", "x"]
 
 
+def test_an_image_of_another_commit_than_the_others_says_so(world: World) -> None:
+    job = survey(world.folder, world.registry).jobs()["a"]
+    origin = Origin(revision="c0ffee", revisions={"a": "c0ffee-dirty"})
+    told = order(job, job.parts[0], world.folder, origin=origin, secrets={}, now=datetime.now(UTC))
+    assert told.labels["org.opencontainers.image.revision"] == "c0ffee-dirty"
+
+
 def test_no_label_is_left_to_be_inherited_from_the_base(world: World) -> None:
     found = survey(world.folder, world.registry)
     maker = Maker(world.builder, world.registry, world.say, origin=Origin(), judge=world.judge, secrets={})
@@ -195,7 +220,7 @@ def test_an_interrupt_stops_what_runs_and_is_passed_on(world: World) -> None:
 def test_a_container_without_a_repository_is_planned_but_not_built(world: World) -> None:
     del world.registry.tags["alone"]
     found = survey(world.folder, world.registry)
-    assert found.plan.rebuilds[0].reasons == ("new container",)
+    assert found.plan.rebuilds[0].reasons == ("new container: there is no repository for it yet",)
     with pytest.raises(PipelineError, match="no repository") as error:
         found.jobs()
     assert error.value.where == "alone"

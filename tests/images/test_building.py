@@ -20,6 +20,8 @@ from pipeline.images.command_builder import CommandBuilder, DockerCommand, choos
 from pipeline.images.docker_config import logged_in, with_login
 from pipeline.images.registry import Login
 from pipeline.localaws.machine.engine import Engine
+from pipeline.process import run
+from tests.images.conftest import AsNobody
 from tests.images.folders import write
 from tests.images.project import BASE, CHILD, TINY, Project
 
@@ -68,6 +70,26 @@ def test_a_base_that_only_the_registry_has_is_taken_from_there(
         "base": "up to date",
         "child": "built",
     }
+
+
+@pytest.mark.parametrize("path", [os.environ["PATH"], "/nowhere"], ids=["command", "classic"])
+def test_the_engines_own_copy_of_a_bases_tag_is_not_taken_for_the_registrys(
+    project: Project, engine: docker.DockerClient, path: str
+) -> None:
+    project.environment["PATH"] = path
+    base = project.build()["base"]
+    stale = engine.containers.create(TINY, ["sh"])
+    try:
+        stale.commit(project.uri("base"), base["tag"])
+    finally:
+        stale.remove()
+    (project.folder / "containers/child/src/main.sh").write_text("echo again")
+    child = project.build()["child"]
+    assert child["result"] == "built"
+    image = f"{project.uri('child')}:{child['tag']}"
+    said = engine.containers.run(image, ["sh", "-c", "read x < /lib.txt; echo $x"], remove=True)
+    assert said.split() == [b"lib"], "what the registry's base has"
+    assert project.labels("child", child["tag"])["org.opencontainers.image.base.digest"] == base["digest"]
 
 
 def test_a_dockerfile_that_fails_is_told_with_its_step_and_the_others_are_pushed(project: Project) -> None:
@@ -123,6 +145,24 @@ def test_a_build_ended_in_the_middle_leaves_nothing_and_is_completed_by_the_next
     assert engine.ping()
 
 
+def test_an_image_whose_files_are_not_its_commits_says_so(project: Project) -> None:
+    def git(*arguments: str) -> str:
+        person = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return run(["git", "-C", str(project.folder), *person, *arguments]).strip()
+
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message=x")
+    head = git("rev-parse", "HEAD")
+    (project.folder / "containers/child/src/main.sh").write_text("echo again")
+    built = project.build()
+    revision = "org.opencontainers.image.revision"
+    assert {name: project.labels(name, entry["tag"])[revision] for name, entry in built.items()} == {
+        "base": head,
+        "child": f"{head}-dirty",
+    }
+
+
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_built(project: Project) -> None:
     code, out, err = project.run("build", "--images-file", str(project.folder))
     assert code == 1
@@ -133,7 +173,8 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_built(project:
 
 def test_without_a_repository_nothing_is_built_and_it_is_said(project: Project) -> None:
     write(project.folder / "containers", {"extra/Dockerfile": BASE, "extra/lib.txt": ""})
-    assert project.reasons()["extra"] == ["new container"]
+    [reason] = project.reasons()["extra"]
+    assert reason == f"new container: there is no repository for it yet in the account {project.region.account}"
     code, _, err = project.run("build")
     assert code == 1
     assert "extra: the registry has no repository for this container" in err
@@ -270,6 +311,14 @@ def test_a_configuration_of_docker_that_is_none_is_a_sentence(tmp_path: Path, te
     write(tmp_path, {"config.json": text})
     with pytest.raises(UsageError, match=r"--docker-config"), logged_in(tmp_path, LOGIN):
         pass
+
+
+def test_a_folder_of_docker_that_may_not_be_listed_is_a_sentence(readable_by_all: Path, as_nobody: AsNobody) -> None:
+    own = write(readable_by_all / "own", {"config.json": "{}"})
+    with as_nobody(own), pytest.raises(UsageError, match="cannot be read: Permission denied") as error:  # noqa: SIM117
+        with logged_in(own, LOGIN):
+            pass
+    assert (error.value.where, "--docker-config" in error.value.mend) == (str(own), True)
 
 
 def test_a_configuration_without_logins_gets_one(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Folders of containers: what is read, in which order, and what is refused in which words."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,6 +154,16 @@ REFUSED = {
         "BASE_IMAGE is given by the build",
         "",
     ),
+    "a zero byte in a build argument": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": r'arguments = {A = "a\u0000b"}'},
+        "arguments.A: it has a zero byte",
+        "Correct",
+    ),
+    "a zero byte in a variable": (
+        {"x/Dockerfile": PLAIN, "x/container.toml": r'environment = {A = "a\u0000b"}'},
+        "environment.A: it has a zero byte",
+        "Correct",
+    ),
     "a wildcard action": (
         {"x/Dockerfile": PLAIN, "x/container.toml": '[[policy]]\nEffect="Allow"\nAction="s3:Get*"\nResource="*"'},
         "policy.0.Action: the action 's3:Get*' has a wildcard",
@@ -180,11 +191,15 @@ def _loop(path: Path) -> None:
     path.symlink_to(path.name)
 
 
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
 def _dangling(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
-@pytest.mark.parametrize("make", [_folder, _loop, _dangling], ids=["folder", "loop", "link to nowhere"])
+@pytest.mark.parametrize("make", [_folder, _loop, _dangling, _pipe], ids=["folder", "loop", "link to nowhere", "pipe"])
 def test_a_declaration_that_is_no_readable_file_is_said_with_its_place(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:

@@ -16,7 +16,7 @@ from pipeline.git import Git
 from pipeline.images.containers import Container, discover
 from pipeline.images.content import TAG_LENGTH, content_tag, content_tags, encoded
 from pipeline.images.context import build_context
-from pipeline.images.inputs import FileInput, Inputs, read_inputs
+from pipeline.images.inputs import FileInput, Inputs, link_target, read_inputs
 from pipeline.process import run
 from tests.images.conftest import AsNobody
 from tests.images.folders import BASED, PLAIN, write
@@ -165,6 +165,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "the Dockerfile": lambda folder: (folder / "one/Dockerfile").write_text(BASED + "USER 1\n"),
     "the ignore file": lambda folder: (folder / "one/.dockerignore").write_text("ignored"),
     "a link's target": lambda folder: _replace(folder / "one/link", "-> src"),
+    "how a link's target is written": lambda folder: _replace(folder / "one/link", "-> ./src//main.py"),
     "a link that becomes a file": lambda folder: _replace(folder / "one/link", "main"),
     "the target": lambda folder: _declare(folder, 'target = "x"', dockerfile=BASED.replace("}", "} AS x")),
     "a build argument": lambda folder: _declare(folder, 'arguments = {A = "1"}'),
@@ -326,6 +327,7 @@ def test_a_file_that_cannot_be_read_is_an_error_with_its_name(
 
 def test_the_build_context_is_exactly_what_the_tag_counts(tmp_path: Path) -> None:
     folder = write(tmp_path / "tree", TREE) / "one"
+    _replace(folder / "link", "-> ./src//main.py")
     (folder / "src/run.sh").chmod(0o700)
     (folder / "src/main.py").chmod(0o666)
     write(folder, {"ignored/x": "", "empty/": ""})
@@ -334,6 +336,7 @@ def test_the_build_context_is_exactly_what_the_tag_counts(tmp_path: Path) -> Non
     with build_context(one, inputs) as context:
         assert read_inputs(replace(one, folder=context), "t") == inputs
         assert not (context / "empty").exists()
+        assert link_target(context / "link") == "./src//main.py"
         modes = {path: (context / path).stat().st_mode & 0o777 for path in ("src", "src/run.sh", "src/main.py")}
         assert modes == {"src": 0o755, "src/run.sh": 0o755, "src/main.py": 0o644}
         assert len({path.lstat().st_mtime for path in context.rglob("*")}) == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.images.dockerfile import parse
-from pipeline.images.dockerfile_syntax import declared_arguments, expanded
+from pipeline.images.dockerfile_syntax import declared_arguments, directives, expanded, instructions
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,15 @@ from pipeline.images.dockerfile_syntax import declared_arguments, expanded
         ("FROM x\nCOPY --from=build /a /b", False),
         ("FROM x\nCOPY --link --from=build /a /b", False),
         ("FROM x\nADD https://example.com/a /a", False),
+        ('FROM x\nADD ["https://example.com/a", "/a"]', False),
+        ('FROM x\nADD "https://example.com/a" /a', False),
+        ('FROM x\nADD ["a b", "/a"]', True),
+        ("FROM x\nADD ${URL}/x /x", False),
+        ("FROM x\nCOPY ${NAME} /x", True),
+        ("FROM x\nCOPY https://example.com/a /a", True),
+        ("FROM x\nADD https://example.com/a src /a/", True),
+        ("FROM x\nADD git@github.com:moby/buildkit.git /a", False),
+        ("FROM x\nCOPY " + "[" * 5000, False),
         ("FROM x\nCOPY <<EOF /a\nCOPY src /src\nEOF\n", False),
         ("FROM x\nRUN <<EOF\nCOPY src /src\nEOF\nRUN y", False),
         ("FROM x\nRUN echo \\\n  # COPY a b\n  COPY", False),
@@ -27,6 +36,65 @@ from pipeline.images.dockerfile_syntax import declared_arguments, expanded
 )
 def test_it_is_known_whether_files_of_the_context_are_copied(text: str, copies: bool) -> None:
     assert parse(text).copies_files is copies
+
+
+@pytest.mark.parametrize(
+    ("line", "then"),
+    [
+        ("RUN cat <<EOF", "EOF"),
+        ("RUN cat 3<<EOF >x", "EOF"),
+        ("RUN cat <<my.eof && y", "my.eof"),
+        ('RUN cat <<"end.of.file"', "end.of.file"),
+        ("RUN cat <<'end of file' > /x", "end of file"),
+        (r"RUN cat <<\EOF", "EOF"),
+        ("RUN cat <<-EOF", "\t\tEOF"),
+        ("RUN cat <<EOF", "EOF\r"),
+        ("COPY <<A <<B /x/", "A\nFROM no\nB"),
+        ("ONBUILD RUN cat <<EOF", "EOF"),
+        ("RUN echo \"it's\" 'a \"b' <<EOF", "EOF"),
+    ],
+)
+def test_what_stands_in_a_here_document_is_no_instruction(line: str, then: str) -> None:
+    found = list(instructions(f"FROM x\n{line}\nFROM no\n{then}\nFROM y\n"))
+    assert [each.arguments for each in found if each.word == "FROM"] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'RUN read -r w <<< "EOF"',
+        "RUN echo $((1<<EOF)) > /n",
+        "RUN echo '<<EOF' \"<<EOF\"",
+        "RUN echo x<<EOF",
+        "RUN cat << EOF",
+        r"RUN echo \<<EOF",
+        "RUN echo it's <<EOF",
+        'RUN ["sh", "-c", "cat <<EOF"]',
+        "RUN cat <<''",
+        "RUN cat <<E",
+        "ENV X <<EOF",
+        "ONBUILD ENV X <<EOF",
+    ],
+)
+def test_two_angles_that_begin_no_here_document_hide_nothing(line: str) -> None:
+    found = list(instructions(f"FROM x\n{line}\nFROM y\nEOF x\n\nEOF\n"))
+    assert [each.arguments for each in found if each.word == "FROM"] == ["x", "y"]
+
+
+def test_tabs_before_the_end_of_a_here_document_count_unless_it_is_written_with_a_hyphen() -> None:
+    assert [each.word for each in instructions("RUN cat <<EOF\n\tEOF\nFROM y\nEOF\n")] == ["RUN"]
+
+
+def test_a_secret_behind_a_shift_is_handed_over() -> None:
+    text = "FROM x\nRUN N=3; echo $((1<<N)) > /n\nRUN --mount=type=secret,id=tok true\n"
+    assert parse(text).secrets == {"tok"}
+
+
+def test_a_byte_order_mark_belongs_to_no_instruction() -> None:
+    assert parse("\ufeffARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n").declares_base
+    assert parse("\ufeffFROM python:3.12\n").base_of("") == "python:3.12"
+    assert parse("\ufeffFROM python:3.12\n").outside_images({}) == (("python:3.12", "python:3.12"),)
+    assert directives("\ufeff# escape=`\nFROM x\n")["escape"].value == "`"
 
 
 def test_an_argument_inside_a_stage_is_no_base() -> None:

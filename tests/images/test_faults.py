@@ -269,6 +269,12 @@ CAUSES = {
     "pull access denied for x, repository does not exist or may require 'docker login'": "a base image does not exist",
     "failed to resolve source metadata for docker.io/library/debian:0: docker.io/library/debian:0: not found": "a base "
     "image does not exist",
+    'failed to do request: Head "https://r.test/v2/x/manifests/1": tls: failed to verify certificate: x509: '
+    "certificate signed by unknown authority": "the Docker engine does not trust a registry's certificate",
+    "unexpected status from HEAD request to https://1.dkr.ecr.r.amazonaws.com/v2/x/manifests/1: 403 Forbidden": "a "
+    "registry, or a proxy before it, does not allow it",
+    "denied: requested access to the resource is denied": "a registry, or a proxy before it, does not allow it",
+    "name unknown: The repository with name 'x' does not exist in the registry with id '1'": "a registry does not have",
     "manifest for debian:0 not found: manifest unknown: manifest unknown": "a base image does not exist",
 }
 
@@ -280,8 +286,30 @@ def test_a_cause_that_is_not_in_the_dockerfile_is_named_with_its_mend(line: str)
     assert error.mend
 
 
+@pytest.mark.parametrize(
+    ("reason", "what", "mend"),
+    [
+        (
+            "denied: User: arn:aws:iam::1:user/x is not authorized to perform: ecr:InitiateLayerUpload on resource: y",
+            "does not allow it",
+            "may pull the base images and push",
+        ),
+        ("name unknown: The repository with name 'x' does not exist in the registry with id '1'", "repository", "push"),
+        ('Get "https://r.test/v2/": x509: certificate signed by unknown authority', "certificate", "the CA"),
+    ],
+)
+def test_a_push_that_cannot_succeed_is_not_to_be_run_again(reason: str, what: str, mend: str) -> None:
+    error = PushError(reason, "host/x:1")
+    assert what in error.what.replace(reason, "")
+    assert reason in error.what
+    assert mend in error.mend
+    assert "again" not in error.mend
+
+
 GONE = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError(…: Connection aborted)'"
 REFUSED = "401 Client Error: Unauthorized for url: https://pypi.corp/simple/x/"
+DISTRUSTED = "curl: tls: failed to verify certificate: x509: certificate signed by unknown authority"
+FORBIDDEN = "wget: server returned error: HTTP/1.1 403 Forbidden"
 EXIT = 'process "/bin/sh -c pip install x # 401 Unauthorized" did not complete successfully: exit code: 1'
 # What a RUN that fails by itself looks like to each builder.
 PROGRAMS_FAIL: dict[str, list[str]] = {
@@ -290,6 +318,8 @@ PROGRAMS_FAIL: dict[str, list[str]] = {
         "#8 [2/2] RUN pip install x # 401 Unauthorized",
         f"#8 12.31 {GONE}",
         f"#8 12.35 {REFUSED}",
+        f"#8 12.36 {DISTRUSTED}",
+        f"#8 12.37 {FORBIDDEN}",
         f"#8 ERROR: {EXIT}",
         "------",
         " > [2/2] RUN pip install x # 401 Unauthorized:",

@@ -95,7 +95,8 @@ def test_a_platform_that_goes_is_said() -> None:
 @pytest.mark.parametrize(
     ("has", "said"),
     [
-        (Published("", {}), ("new container",)),
+        (Published("", {}), ("new container: there is no repository for it yet",)),
+        (Published("", {}, account="1"), ("new container: there is no repository for it yet in the account 1",)),
         (published(), ("new container",)),
         (published("0", before=recorded(OLD)), ("image is missing from the registry",)),
         (published("0"), ("content changed; the newest image does not record from what",)),
@@ -105,7 +106,15 @@ def test_a_platform_that_goes_is_said() -> None:
             ("content changed; what the newest image was made from cannot be read: HTTP Error 503",),
         ),
     ],
-    ids=["no repository", "no image", "the same inputs", "nothing recorded", "another encoding", "unreadable"],
+    ids=[
+        "no repository",
+        "no repository in an account",
+        "no image",
+        "the same inputs",
+        "nothing recorded",
+        "another encoding",
+        "unreadable",
+    ],
 )
 def test_what_the_registry_has_decides_the_reason(has: Published, said: tuple[str, ...]) -> None:
     assert reasons({"x": OLD}, {"x": has}, "x") == said

@@ -117,6 +117,8 @@ def test_each_platform_is_labelled_with_the_digest_of_its_own_base_that_the_same
         assert [each["org.opencontainers.image.base.digest"] for each in labels] == [
             f"sha256:base-{base}-{architecture}" for architecture in architectures
         ]
+        last = f"registry.test/etl/base@sha256:base-{base}-{architectures[-1]}"
+        assert builder.orders[name].arguments == {"BASE_IMAGE": last}
 
 
 def test_a_platform_more_is_another_image(tmp_path: Path) -> None:

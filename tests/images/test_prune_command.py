@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from pipeline import settings
 from pipeline.images.containers import discover
 from pipeline.images.content import content_tags
 from pipeline.images.image_index import OCI_INDEX, image_index
 from pipeline.localaws.region import LocalRegion
+from pipeline.prune import deployed
 from pipeline.release.record import key_of
 from tests.images.folders import write
 from tests.images.project import Project
@@ -22,6 +24,13 @@ ACCOUNT = "123456789012"
 RELEASED, DEPLOYED, UNUSED, TWICE = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
 DAY = 24 * 3600
 ENVIRONMENTS = ("dev", "prod")
+SETTINGS = {
+    "name": "etl",
+    "region": "eu-west-1",
+    "repository": "etl",
+    "airflow": {"version": "3.3.1"},
+    "environments": {"dev": {}},
+}
 
 
 class Pruned(Project):
@@ -44,6 +53,7 @@ class Pruned(Project):
         self.ecs = registry.client("ecs")
         for name in ENVIRONMENTS:
             self._deploy(name)
+        self._create_pipeline()
 
     def push(self, tag: str, days: int) -> str:
         status, digest, answer = self._pusher.push(self.repository, tag, tag.encode())
@@ -76,6 +86,16 @@ class Pruned(Project):
     def put(self, environment: str, key: str, text: str) -> None:
         self.s3.put_object(Bucket=f"{self.name}-{environment}", Key=key, Body=text.encode())
 
+    def forget(self, environment: str) -> None:
+        """Let cdk.json not name an environment, as on an older commit."""
+        del self._settings["environments"][environment]
+        self.configure()
+
+    def belongs_to(self, account: str) -> None:
+        """Let cdk.json name the pipeline's account."""
+        self._settings["account"] = account
+        self.configure()
+
     def prune(self, *arguments: str, code: int = 0) -> str:
         found, out, err = self.run("prune", *arguments)
         assert found == code, out + err
@@ -103,12 +123,36 @@ class Pruned(Project):
             StackName=f"{self.name}-{environment}-{part}", TemplateBody=json.dumps(template)
         )
 
+    def _create_pipeline(self) -> None:
+        """A pipeline that deploys the environments; it is never run."""
+        self.pipelines, iam = self.region.client("codepipeline"), self.region.client("iam")
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "codepipeline.amazonaws.com"}}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        role = iam.create_role(RoleName=self.name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+        commits = {"RepositoryName": "etl", "BranchName": "main"}
+        stages = [
+            _stage("Source", "Source", "CodeCommit", commits, outputArtifacts=[{"name": "source"}]),
+            _stage("TestAndBuild", "Build", "CodeBuild", {"ProjectName": "build"}),
+            *(_stage(name, "Deploy", "CloudFormation", self._deploying(name)) for name in ENVIRONMENTS),
+        ]
+        bucket = {"type": "S3", "location": f"{self.name}-dev"}
+        document = {"name": self.name, "roleArn": role, "stages": stages, "artifactStore": bucket, "version": 1}
+        self.pipelines.create_pipeline(pipeline=document)
+
+    def _deploying(self, environment: str) -> dict[str, str]:
+        return {"ActionMode": "CHANGE_SET_EXECUTE", "StackName": f"{self.name}-{environment}-tasks"}
+
     def _age(self, tag: str, digest: str, days: int) -> None:
         manifests = self.region.folder / "registry/storage/docker/registry/v2/repositories" / self.repository
         revision = manifests / "_manifests/revisions" / digest.replace(":", "/") / "link"
         for link in (revision, manifests / "_manifests/tags" / tag / "current/link"):
             then = link.stat().st_mtime - days * DAY
             os.utime(link, (then, then))
+
+
+def _stage(name: str, category: str, provider: str, configuration: dict[str, str], **more: Any) -> dict[str, Any]:
+    kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
+    return {"name": name, "actions": [{"name": name, "actionTypeId": kind, "configuration": configuration, **more}]}
 
 
 @pytest.fixture
@@ -161,6 +205,47 @@ def test_when_one_environments_releases_cannot_be_read_nothing_is_deleted(pruned
         said = " ".join(pruned.prune(*arguments, code=1).split())
         assert "nothing is deleted, since the releases of prod cannot be read: " in said
     assert pruned.tags("x") == before
+
+
+@pytest.mark.parametrize("missing", ["environment", "pipeline"])
+def test_nothing_is_deleted_where_this_commit_does_not_know_all_that_is_deployed(pruned: Pruned, missing: str) -> None:
+    if missing == "environment":
+        pruned.forget("prod")
+        said = "this cdk.json does not name what the pipeline deploys: prod"
+    else:
+        pruned.pipelines.delete_pipeline(name=pruned.name)
+        said = "the pipeline does not say which environments there are: "
+    before = pruned.tags("x")
+    for arguments in ((), ("--dry-run", "--json")):
+        told = pruned.prune(*arguments, code=1)
+        assert f"nothing is deleted, since {said}" in " ".join(told.split())
+        assert ("newest commit of main" if missing == "environment" else "codepipeline:GetPipeline") in told
+    assert pruned.tags("x") == before
+
+
+def test_only_a_stage_with_the_stack_of_an_environments_tasks_is_an_environment() -> None:
+    dev = {"name": "dev", "actions": [{"configuration": {"StackName": "etl-dev-tasks"}}, {}]}
+    other = {"name": "prod", "actions": [{"configuration": {"StackName": "another-project-prod-tasks"}}]}
+    assert deployed({"stages": [{"name": "Source", "actions": [{}]}, dev, other]}, settings.parse(SETTINGS)) == ["dev"]
+
+
+def test_images_of_another_account_than_the_callers_are_not_looked_at(pruned: Pruned) -> None:
+    pruned.belongs_to("210987654321")
+    for command in ("prune", "plan"):
+        code, out, err = pruned.run(command)
+        assert (code, out) == (1, "")
+        said = " ".join(err.split())
+        assert f"the images are in the account 210987654321, and you are logged in to {ACCOUNT}" in said
+    pruned.belongs_to(ACCOUNT)
+    assert "dry run: nothing was deleted" in pruned.prune("--dry-run")
+
+
+@pytest.mark.parametrize("account", ["", ACCOUNT])
+def test_an_endpoint_that_is_none_is_a_sentence(pruned: Pruned, account: str) -> None:
+    if account:
+        pruned.belongs_to(account)
+    pruned.environment["AWS_ENDPOINT_URL"] = "not-a-url"
+    assert "Invalid endpoint: not-a-url" in pruned.prune(code=1)
 
 
 def test_a_container_without_a_repository_and_a_day_that_is_none(pruned: Pruned) -> None:

@@ -1,10 +1,13 @@
 """What is asked of ECR, in how many requests, and what its errors become."""
 
 import json
+import ssl
+import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
@@ -13,7 +16,7 @@ import pytest
 from botocore.stub import Stubber
 
 from pipeline.errors import PipelineError
-from pipeline.images.checks.scan import Scan
+from pipeline.images.checks.scan import NEVER, BusyError, Scan
 from pipeline.images.ecr import EcrRegistry
 from pipeline.images.ecr_scan import EcrScan
 from pipeline.images.ecr_store import EcrStore
@@ -79,7 +82,7 @@ def test_a_repository_without_images_and_one_that_does_not_exist_are_told_apart(
     counted.create("a")
     found = counted.registry.published(["a", "gone"])
     assert (bool(found["a"].uri), found["a"].images) == (True, {})
-    assert found["gone"] == Published("", {})
+    assert found["gone"] == Published("", {}, account=counted.region.account)
 
 
 def test_one_image_is_found_or_not(counted: Counted) -> None:
@@ -155,6 +158,68 @@ def test_a_scan_is_asked_for_by_digest_where_todays_scanners_tell_it() -> None:
     assert (scan.status, scan.severities) == ("COMPLETE", {"CRITICAL": 1, "LOW": 4})
 
 
+@pytest.mark.parametrize(
+    ("findings", "result"),
+    [
+        ({"findings": []}, False),
+        ({}, False),
+        ({"findings": [], "imageScanCompletedAt": 1.0}, True),
+        ({"enhancedFindings": [], "findingSeverityCounts": {}}, True),
+    ],
+)
+def test_a_scan_has_a_result_once_it_tells_counts_or_when_it_ended(findings: dict[str, Any], result: bool) -> None:
+    answer = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": findings}
+    found = answering({"method": "describe_image_scan_findings", "service_response": answer})
+    assert found.scan("x", "sha256:1") == Scan("COMPLETE", result=result)
+
+
+@pytest.mark.parametrize(
+    ("status", "description", "meant"),
+    [
+        (
+            "FAILED",
+            "UnsupportedImageError: The operating system and/or package manager are not supported.",
+            "UNSUPPORTED",
+        ),
+        ("FAILED", "Internal error", "FAILED"),
+        ("COMPLETE", "", "COMPLETE"),
+    ],
+)
+def test_a_scan_of_a_system_that_the_scanner_does_not_know_will_never_be(
+    status: str, description: str, meant: str
+) -> None:
+    answer = {"imageScanStatus": {"status": status, "description": description}}
+    found = answering({"method": "describe_image_scan_findings", "service_response": answer}).scan("x", "sha256:1")
+    assert (found.status.startswith(meant), found.description) == (True, description)
+    assert (found.status in NEVER) is (meant == "UNSUPPORTED")
+
+
+@pytest.mark.parametrize(
+    ("code", "http", "busy", "mend"),
+    [
+        ("AccessDeniedException", 400, False, "inspector2:ListFindings"),
+        ("AccessDeniedException", 400, False, "ecr:DescribeImageScanFindings"),
+        ("ThrottlingException", 400, True, ""),
+        ("TooManyRequestsException", 429, True, ""),
+        ("ServerException", 500, True, ""),
+        ("ExpiredTokenException", 400, False, "Log in to AWS again."),
+        ("RepositoryNotFoundException", 400, False, ""),
+    ],
+)
+def test_a_scan_that_is_refused_has_the_mend_of_its_cause(code: str, http: int, busy: bool, mend: str) -> None:
+    found = EcrScan(boto3.Session("a", "b", region_name="eu-west-1"), lambda name: f"etl/{name}")
+    for method, ask in (
+        ("describe_image_scan_findings", lambda: found.scan("x", "sha256:1")),
+        ("batch_get_image", lambda: found.parts("x", "sha256:1")),
+    ):
+        with Stubber(found._ecr) as stub:
+            stub.add_client_error(method, code, http_status_code=http)
+            with pytest.raises(PipelineError, match=f"the registry refuses: .*{code}") as refused:
+                ask()
+        assert isinstance(refused.value, BusyError) is busy
+        assert mend in refused.value.mend
+
+
 def test_the_parts_of_an_index_are_known_by_platform() -> None:
     members = [
         {"digest": "sha256:a", "platform": {"os": "linux", "architecture": "amd64"}},
@@ -213,6 +278,36 @@ def test_a_label_that_cannot_be_read_is_a_sentence(answers: Mapping[str, bytes],
         login = Login("", f"http://127.0.0.1:{server.server_port}", "user", "password")
         with pytest.raises(PipelineError, match=r"cannot be asked|not as expected"):
             image_label(login, "etl/x", "t", "pipeline.inputs")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_whom_boto3_trusts_is_trusted_with_a_label_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a corporate CA, which AWS_CA_BUNDLE names."""
+    own = tmp_path / "registry.pem"
+    made = ("-keyout", own.with_suffix(".key"), "-out", own, "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry.test", *made],
+        check=True,
+        capture_output=True,
+    )
+    answers = {"manifests": b'{"config": {"digest": "sha256:1"}}', "blobs": b'{"config": {"Labels": {"a": "b"}}}'}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Odd,), {"answers": answers}))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, own.with_suffix(".key"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    Thread(target=server.serve_forever, daemon=True).start()
+    login = Login("", f"https://127.0.0.1:{server.server_port}", "user", "password")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    try:
+        with pytest.raises(PipelineError, match="certificate verify failed"):
+            image_label(login, "etl/x", "t", "a")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(own))
+        assert image_label(login, "etl/x", "t", "a") == "b"
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "none"))
+        with pytest.raises(PipelineError, match="No such file"):
+            image_label(login, "etl/x", "t", "a")
     finally:
         server.shutdown()
         server.server_close()

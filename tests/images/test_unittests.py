@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import docker
 import pytest
 
 from pipeline import junit
 from pipeline.errors import UsageError
+from pipeline.images.builder import BuildError, Order, Say
 from pipeline.images.builders import open_builder
 from pipeline.images.container_run import LABEL
 from pipeline.images.containers import discover
@@ -187,6 +190,86 @@ def test_the_command_fails_with_the_names_of_failing_tests(
 
 
 # --- without an engine
+
+BOTH = 'other_architectures = ["ARM64"]\n'
+ON_BASE = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS test\n"
+ON_TWO_PLATFORMS = {
+    "lowest/Dockerfile": "FROM scratch\n",
+    "lowest/container.toml": BOTH,
+    "base/Dockerfile": ON_BASE,
+    "base/container.toml": f'base = "lowest"\n{BOTH}',
+    "arm/Dockerfile": ON_BASE,
+    "arm/container.toml": 'base = "base"\narchitecture = "ARM64"\n',
+    "arm/tests/x": "",
+    "intel/Dockerfile": ON_BASE,
+    "intel/container.toml": 'base = "base"\n',
+    "intel/tests/x": "",
+    "more/Dockerfile": ON_BASE,
+    "more/container.toml": 'base = "lowest"\n',
+    "more/tests/x": "",
+}
+
+
+@dataclass
+class Recorder:
+    """Builds nothing, and no test stage."""
+
+    orders: list[Order] = field(default_factory=list)
+    name: str = "recorder"
+    broken: tuple[str, str] = ("", "")  # container, platform
+
+    def build(self, order: Order, say: Say) -> None:
+        say("building")
+        self.orders.append(order)
+        name = order.image.rpartition("/")[2].partition(":")[0]
+        if order.target == "test" or (name, order.platform) == self.broken:
+            raise BuildError([f"no {name} for {order.platform}"], order.image)
+
+    def push(self, image: str, say: Say) -> None:
+        raise NotImplementedError
+
+
+def recorded(tmp_path: Path, builder: Recorder, *chosen: str) -> list[TestResult]:
+    found = discover(write(tmp_path / "c", ON_TWO_PLATFORMS))
+    engine = SimpleNamespace(images=SimpleNamespace(remove=lambda _image, **_how: None))
+    tests = Tests(builder, engine, tmp_path / "r", lambda _name, _line: None, stop=Event())  # type: ignore[arg-type]
+    return tests.run(found, with_tests(found, chosen), 1)
+
+
+def test_each_base_is_built_once_for_each_platform_of_the_containers_on_it(tmp_path: Path) -> None:
+    builder = Recorder()
+    recorded(tmp_path, builder)
+    made = [(order.image.rpartition("/")[2].partition(":")[0], order.platform) for order in builder.orders]
+    assert made == [
+        ("lowest", "linux/amd64"),
+        ("lowest", "linux/arm64"),
+        ("base", "linux/amd64"),
+        ("base", "linux/arm64"),
+        ("more", "linux/amd64"),
+        ("arm", "linux/arm64"),
+        ("intel", "linux/amd64"),
+    ]
+    platforms = {order.image: order.platform for order in builder.orders}
+    assert len(platforms) == len(builder.orders)
+    for order in builder.orders:
+        for base in order.arguments.values():
+            assert platforms[base] == order.platform
+
+
+def test_a_base_that_nothing_chosen_needs_for_a_platform_is_not_built_for_it(tmp_path: Path) -> None:
+    builder = Recorder()
+    recorded(tmp_path, builder, "arm")
+    assert {order.platform for order in builder.orders} == {"linux/arm64"}
+
+
+def test_a_base_that_fails_for_one_platform_fails_the_containers_of_that_platform(tmp_path: Path) -> None:
+    builder = Recorder(broken=("lowest", "linux/arm64"))
+    problems = {result.name: result.problem for result in recorded(tmp_path, builder)}
+    assert "no lowest for linux/arm64" in problems["arm"]
+    assert "no intel for linux/amd64" in problems["intel"]
+    assert ("base", "linux/arm64") not in {
+        (order.image.rpartition("/")[2].partition(":")[0], order.platform) for order in builder.orders
+    }
 
 
 def test_tests_without_a_stage_that_runs_them_are_refused(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_only_what_has_no_narrower_resource_is_allowed_everywhere(assembly: Asse
         "ecr:GetAuthorizationToken",
         "ecs:DescribeTaskDefinition",
         "ecs:ListTasks",
+        "inspector2:ListCoverage",
+        "inspector2:ListFindings",
         "logs:DescribeLogGroups",
         "s3:GetAccountPublicAccessBlock",
     }

@@ -1,6 +1,9 @@
 """What stands in buildspecs/*.yml arrives in CodeBuild, whole."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +56,51 @@ def test_a_buildspec_installs_what_is_locked_and_nothing_else(name: str) -> None
     assert [line for line in install if "install" in line] == []
     [packages] = [line for line in install if "packages.sh" in line]
     assert packages.split()[-1] in {"requirements.lock", "requirements-dev.lock"}
+
+
+MACHINE = """
+uname() { echo "$MACHINE"; }
+docker() { echo "docker $*"; [ "$PULLED" = yes ]; }
+REGISTERED="$1"
+. "$2/buildspecs/emulators.sh" && emulators
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "machine", "registered", "runs"),
+    [
+        ('architecture = "ARM64"', "x86_64", False, True),
+        ("other_architectures = ['ARM64']", "x86_64", False, True),
+        ('architecture = "ARM64"', "x86_64", True, False),
+        ('architecture = "ARM64"', "aarch64", False, False),
+        ('architecture = "X86_64"  # not "ARM64"', "x86_64", False, False),
+        (None, "x86_64", False, False),
+    ],
+)
+def test_an_emulator_is_registered_where_a_container_asks_for_it_and_nowhere_else(
+    tmp_path: Path, declared: str | None, machine: str, registered: bool, runs: bool
+) -> None:
+    (tmp_path / "containers/x").mkdir(parents=True)
+    if declared is not None:
+        (tmp_path / "containers/x/container.toml").write_text(declared, encoding="utf-8")
+    if registered:
+        (tmp_path / "registered").touch()
+    for pulled in ("yes", "no"):
+        done = subprocess.run(
+            ["sh", "-euc", MACHINE, "sh", tmp_path / "registered", PROJECT],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "MACHINE": machine, "PULLED": pulled},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("docker run --rm --privileged public.ecr.aws/") is runs
+        assert ("exec format error" in done.stderr) is (runs and pulled == "no")
+
+
+@pytest.mark.parametrize("name", ["build-images", "test-containers"])
+def test_every_step_that_builds_images_has_its_emulators(name: str) -> None:
+    assert written(name)["phases"]["install"]["commands"][-1] == ". buildspecs/emulators.sh && emulators"
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_airflow_is_what_the_settings_say_and_logs_everything(assembly: Assembly
     airflow = assembly.one("AWS::MWAA::Environment", "etl-prod-airflow")["Properties"]
     assert (airflow["Name"], airflow["AirflowVersion"]) == ("etl-prod", "3.3.1")
     assert (airflow["EnvironmentClass"], airflow["DagS3Path"]) == ("mw1.medium", "dags")
+    assert airflow["WorkerReplacementStrategy"] == "GRACEFUL"  # of an upgrade, too
     assert len(airflow["LoggingConfiguration"]) == 5
     assert all(log["Enabled"] for log in airflow["LoggingConfiguration"].values())
     assert len(airflow["NetworkConfiguration"]["SubnetIds"]) == 2

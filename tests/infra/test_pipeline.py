@@ -2,7 +2,9 @@
 
 import json
 
-from tests.infra.conftest import PROJECT, Assembly
+from pipeline import prune
+from pipeline.settings import parse
+from tests.infra.conftest import PROJECT, SETTINGS, Assembly
 
 STACKS = ("network", "tasks", "airflow")
 
@@ -19,6 +21,14 @@ def deployed(environment: str) -> list[set[str]]:
 
 def test_a_commit_passes_source_synth_update_tests_and_the_environments_in_order(assembly: Assembly) -> None:
     assert list(assembly.stages()) == ["Source", "Build", "UpdatePipeline", "TestAndBuild", "dev", "prod"]
+
+
+def test_prune_finds_the_environments_among_the_stages(assembly: Assembly) -> None:
+    stages = [
+        {"name": name, "actions": [{"configuration": action["Configuration"]} for action in actions]}
+        for name, actions in assembly.stages().items()
+    ]
+    assert prune.deployed({"stages": stages}, parse(SETTINGS)) == ["dev", "prod"]
 
 
 def test_tests_and_image_builds_run_side_by_side(assembly: Assembly) -> None:

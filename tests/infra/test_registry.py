@@ -3,14 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import UsageError
 from pipeline.infra import registry_secrets
 from pipeline.settings import parse
-from tests.infra.conftest import SETTINGS, Assembly
+from tests.infra.conftest import ACCOUNT, SETTINGS, Assembly, compose
+from tests.infra.test_access import listed, statements
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,43 @@ def test_builds_may_read_their_secrets_and_no_others() -> None:
         "pip.conf": {"secret": "etl/pip"},
         "npmrc": {"secret": "arn:aws:secretsmanager:r:1:secret:npm-a1B2c3"},
         "ca.pem": {"file": "certs/ca.pem"},
+        "mirror": {"secret": "arn:aws:secretsmanager:s:2:secret:mirror"},
     }
     settings = parse({**SETTINGS, "images": {"build_secrets": sources}})
-    [right] = registry_secrets.reading(settings, "1", "r")
+    right, *keys = registry_secrets.reading(settings, "1", "r")
+    here = ["arn:aws:secretsmanager:r:1:secret:npm-a1B2c3", "arn:aws:secretsmanager:r:1:secret:etl/pip-??????"]
+    there = ["arn:aws:secretsmanager:s:2:secret:mirror-??????"]
     assert right.actions == ("secretsmanager:GetSecretValue",)
-    assert right.resources == (
-        "arn:aws:secretsmanager:r:1:secret:npm-a1B2c3",
-        "arn:aws:secretsmanager:r:1:secret:etl/pip-??????",
-    )
+    assert sorted(right.resources) == sorted([*here, *there])
+    assert [(each.actions, each.resources) for each in keys] == [
+        (("kms:Decrypt",), ("arn:aws:kms:r:1:key/*",)),
+        (("kms:Decrypt",), ("arn:aws:kms:s:2:key/*",)),
+    ]
+    for key, place, secrets in zip(keys, ("r", "s"), (here, there), strict=True):
+        assert key.conditions == {
+            "StringEquals": {"kms:ViaService": f"secretsmanager.{place}.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:SecretARN": secrets},
+        }
     assert registry_secrets.reading(parse(SETTINGS), "1", "r") == ()
+
+
+def test_only_the_steps_that_build_images_may_decrypt_the_secrets_of_builds(tmp_path: Path) -> None:
+    made = compose(tmp_path, {"images": {"build_secrets": {"pip.conf": {"secret": "etl/pip"}}}})
+    secret = [f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:etl/pip-??????"]
+    condition = {
+        "StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:SecretARN": secret},
+    }
+    for role, may in (("testcontainers", True), ("buildimages", True), ("testdags", False)):
+        given = list(statements(made, "etl-pipeline", f"Role{role}"))
+        reading = [listed(each["Resource"]) for each in given if each["Action"] == "secretsmanager:GetSecretValue"]
+        assert reading == [secret] * may
+        assert [each["Condition"] for each in given if "Condition" in each] == [condition] * may
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:s3:::bucket", "arn:", "arn:aws:secretsmanager:r:1:secret:x:KEY::"])
+def test_an_arn_of_something_else_is_refused(arn: str) -> None:
+    settings = parse({**SETTINGS, "images": {"build_secrets": {"x": {"secret": arn}}}})
+    with pytest.raises(UsageError, match="no ARN of a secret") as error:
+        registry_secrets.reading(settings, "1", "r")
+    assert "build_secrets" in error.value.where

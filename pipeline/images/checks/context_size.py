@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.images.inputs import shown
+
 MB = 1_000_000
 SHOWN = 3
 
@@ -19,5 +21,5 @@ def too_large(files: Mapping[str, str], limit: float) -> str:
     if total <= limit * MB:
         return ""
     largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
-    named = ", ".join(f"{path} ({size / MB:.1f} MB)" for path, size in largest)
+    named = ", ".join(f"{shown(path)} ({size / MB:.1f} MB)" for path, size in largest)
     return f"the build context has {total / MB:.1f} MB in {len(sizes)} files, more than {limit:g}; largest: {named}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.images.dockerfile import Dockerfile
-from pipeline.images.dockerfile_syntax import directives, escape_character, instructions
+from pipeline.images.dockerfile_syntax import BYTE_ORDER_MARK, directives, escape_character, instructions
 
 _DIGEST = "@sha256:"
 
@@ -62,13 +62,14 @@ def pinned(text: str, digests: Mapping[str, str]) -> str:
         text: The Dockerfile.
         digests: Reference as written → `sha256:…`.
     """
-    lines = text.split("\n")
+    mark = BYTE_ORDER_MARK * text.startswith(BYTE_ORDER_MARK)
+    lines = text.removeprefix(mark).split("\n")
     for first, after, before in _places(text):
         part = "\n".join(lines[first:after])
         for written, digest in digests.items():
             part = _replaced(part, before, written, f"{written.partition('@')[0]}@{digest}")
         lines[first:after] = part.split("\n")
-    return "\n".join(lines)
+    return mark + "\n".join(lines)
 
 
 def _places(text: str) -> Iterator[tuple[int, int, str]]:

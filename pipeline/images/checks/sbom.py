@@ -86,7 +86,7 @@ def _file_system(client: docker.DockerClient, image: str) -> "Iterator[IO[bytes]
         chunks: Any = container.export()  # bytes, whatever the stubs say
         yield io.BufferedReader(_Chunks(chunks))
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)  # with the volumes its image asks for
 
 
 class _Chunks(io.RawIOBase):

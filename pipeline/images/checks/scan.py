@@ -21,7 +21,8 @@ NEVER: Mapping[str, str] = {
     "IMAGE_ARCHIVED": "Take the image out of ECR's archive: aws ecr update-image-storage-class.",
 }
 NONE_KNOWN = "the registry has not scanned this image"
-UNREAD = "UNREAD"  # our own word: the registry did not say
+# Words of our own: the registry did not say, and will not say; or it may if it is asked again.
+UNREAD, BUSY = "UNREAD", "BUSY"
 # A registry that scans says so within seconds of the push; one that does not never will.
 GRACE_SECONDS = 4.0
 POLL_SECONDS = 1.0
@@ -36,11 +37,15 @@ class Scan:
         status: How far it is, in ECR's words; "" when the registry knows of none.
         severities: What it found: severity → how many.
         description: The registry's sentence about the status.
+        result: It has a result, be it that nothing was found. An enhanced scan says COMPLETE or ACTIVE seconds before.
+        mend: What to do about it, where the registry's refusal tells.
     """
 
     status: str = ""
     severities: Mapping[str, int] = field(default_factory=dict)
     description: str = ""
+    result: bool = True
+    mend: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,17 @@ class Scanned:
         name: Its container.
         digest: Of the image itself, never of an index.
         platform: "" when it is for one platform only.
-        grace: Seconds in which a scan that the registry does not know of may still begin.
+        grace: Seconds in which a scan that the registry does not know of may still begin; 0 when no news is awaited.
     """
 
     name: str
     digest: str
     platform: str = ""
     grace: float = 0
+
+
+class BusyError(PipelineError):
+    """The registry does not say now: it is asked too much, or has a fault of its own."""
 
 
 class Scanner(Protocol):
@@ -97,6 +106,13 @@ def scans(
 ) -> dict[Scanned, Scan]:
     """Ask for the scans of images, and wait for those under way.
 
+    | the registry says | asked again |
+    | --- | --- |
+    | PENDING, IN_PROGRESS; that it is busy | for `seconds` |
+    | COMPLETE, ACTIVE, without a result | for `seconds`, if something new is awaited |
+    | that it knows of no scan | for the image's grace |
+    | anything else | no |
+
     Args:
         images: The images.
         ask: The scan of an image, asked for now.
@@ -108,7 +124,7 @@ def scans(
         try:
             return ask(image)
         except PipelineError as error:
-            return Scan(UNREAD, description=error.what)
+            return unread(error)
 
     started = monotonic()
     known: dict[Scanned, Scan] = {}
@@ -123,19 +139,26 @@ def scans(
     return known
 
 
+def unread(error: PipelineError) -> Scan:
+    """The scan of which the registry does not say anything."""
+    return Scan(BUSY if isinstance(error, BusyError) else UNREAD, description=error.what, mend=error.mend)
+
+
 def verdict(scan: Scan, least: Severity, policy: Policy, seconds: float) -> tuple[str, bool]:
     """What there is to say of a scan, "" for nothing, and whether the image is denied.
 
     | status | said | under `deny` |
     | --- | --- | --- |
     | COMPLETE, ACTIVE | what it found at or above `least` | denied |
+    | the same, but no result came | that, under `deny` only | passes: it may be how nothing found looks |
     | PENDING, IN_PROGRESS | it did not end in time | denied |
     | FAILED, or a word we do not know | the word, and the registry's sentence | denied |
     | the registry does not say | why | denied |
     | UNSUPPORTED_IMAGE and others of `NEVER` | the word, under `deny` only | denied |
     | none | that there is none, under `deny` only | denied |
 
-    So under `deny` nothing passes unscanned; under `warn` a registry that does not scan is not told at each build.
+    So under `deny` nothing passes that the registry has not scanned, in its own words; under `warn` a registry that
+    does not scan is not told at each build.
 
     Args:
         scan: The scan.
@@ -145,8 +168,8 @@ def verdict(scan: Scan, least: Severity, policy: Policy, seconds: float) -> tupl
     """
     what = _said(scan, least, seconds)
     if policy == "deny":
-        return what, bool(what)
-    return (what if scan.status and scan.status not in NEVER else ""), False
+        return what, bool(what) and not _without_result(scan)
+    return (what if scan.status and scan.status not in NEVER and not _without_result(scan) else ""), False
 
 
 def mend_of(scan: Scan, digest: str) -> str:
@@ -160,8 +183,8 @@ def mend_of(scan: Scan, digest: str) -> str:
     if scan.status in NEVER:
         return f"{NEVER[scan.status]} {unless}"
     if scan.status == UNREAD:
-        return "Whoever builds images needs ecr:DescribeImageScanFindings and ecr:BatchGetImage."
-    if scan.status in UNDER_WAY:
+        return scan.mend
+    if scan.status in (*UNDER_WAY, BUSY) or _without_result(scan):
         return "Run the command again, or wait longer: images.scan_seconds."
     if scan.status in ENDED:
         return "aws ecr describe-image-scan-findings names them; a newer base image is the usual mend."
@@ -170,13 +193,15 @@ def mend_of(scan: Scan, digest: str) -> str:
 
 def _said(scan: Scan, least: Severity, seconds: float) -> str:
     sentence = f": {scan.description}" if scan.description else ""
+    if _without_result(scan):
+        return f"the registry's scan told no result within {seconds:g} s: {scan.status}{sentence}"
     if scan.status in ENDED:
         counted = SEVERITIES[: SEVERITIES.index(least) + 1]
         found = ", ".join(f"{scan.severities[each]} {each}" for each in counted if scan.severities.get(each))
         return f"the registry's scan found {found}" if found else ""
     if scan.status in UNDER_WAY:
         return f"the registry's scan did not end within {seconds:g} s: {scan.status}"
-    if scan.status == UNREAD:
+    if scan.status in (UNREAD, BUSY):
         return f"the registry does not say what its scan found{sentence}"
     if scan.status in NEVER:
         return f"the registry does not scan this image: {scan.status}{sentence}"
@@ -184,4 +209,10 @@ def _said(scan: Scan, least: Severity, seconds: float) -> str:
 
 
 def _may_change(image: Scanned, scan: Scan, gone: float) -> bool:
-    return scan.status in UNDER_WAY or (not scan.status and gone < image.grace)
+    if _without_result(scan):
+        return image.grace > 0
+    return scan.status in (*UNDER_WAY, BUSY) or (not scan.status and gone < image.grace)
+
+
+def _without_result(scan: Scan) -> bool:
+    return scan.status in ENDED and not scan.result

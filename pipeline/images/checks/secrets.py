@@ -4,18 +4,32 @@ Left out of detect-secrets' plug-ins, because a policy that denies must be right
 every hash of requirements.txt would set off; the one for public addresses; and the one for keywords, which takes the
 name of a secret (`DB_PASSWORD = "etl/db"` in container.toml) for the secret. A line that is meant to be there ends with
 the comment `pragma: allowlist secret`, as detect-secrets has it.
+
+detect-secrets passes over whatever is not UTF-8, where one letter with an accent is enough; so it is given such text as
+UTF-8, in a folder that only we may read.
+
+| the file | read as |
+| --- | --- |
+| UTF-8, with or without a byte-order mark | it is |
+| begins with the mark of UTF-16, as PowerShell's `>` writes | UTF-16 |
+| anything else without a NUL byte | Latin-1, in which every byte is a letter |
+| anything else | not at all: a program or an image; libraries of cryptography spell out how keys begin |
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Final
 
 from detect_secrets.core.potential_secret import PotentialSecret
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import transient_settings
+
+from pipeline.images.checks.github_token import GitHubFineGrainedTokenDetector
 
 LARGEST = 2_000_000  # bytes; beyond that it is data
 
@@ -48,6 +62,12 @@ _SETTINGS: Final = {
             "TelegramBotTokenDetector",
             "TwilioKeyDetector",
         )
+    ]
+    + [
+        {
+            "name": GitHubFineGrainedTokenDetector.__name__,
+            "path": f"file://{Path(__file__).with_name('github_token.py')}",
+        }
     ],
     "filters_used": [
         {"path": f"{_FILTERS}.allowlist.is_line_allowlisted"},
@@ -96,4 +116,26 @@ def suspicions(files: Mapping[str, str]) -> tuple[Suspicion, ...]:
 
 def _scan(file: str) -> Iterable[PotentialSecret]:
     path = Path(file)
-    return () if path.is_symlink() or path.stat().st_size > LARGEST else scan_file(file)
+    if path.is_symlink() or path.stat().st_size > LARGEST:
+        return ()
+    text = _in_another_encoding(path.read_bytes())
+    return scan_file(file) if text is None else _scan_copy(path.name, text)
+
+
+def _scan_copy(name: str, text: str) -> Iterable[PotentialSecret]:
+    """The name stays: how comments and values are written is known by its suffix."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, name)
+        copy.write_text(text, encoding="utf-8", newline="")
+        return tuple(scan_file(str(copy)))
+
+
+def _in_another_encoding(content: bytes) -> str | None:
+    """The text of a file that is not UTF-8; None where it is, or is no text."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None if b"\0" in content else content.decode("latin-1")
+    return None

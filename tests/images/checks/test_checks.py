@@ -1,5 +1,6 @@
 """Every check on real files: what it finds, what it says, and what a policy makes of it."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,9 @@ def test_pinning_changes_the_references_and_nothing_else() -> None:
         ("# syntax=a:1\nFROM x\n# syntax=a:1\n", "# syntax=a:1@D\nFROM x\n# syntax=a:1\n"),
         ("FROM x\nRUN <<EOF\nFROM a:1\nEOF\nFROM a:1\n", "FROM x\nRUN <<EOF\nFROM a:1\nEOF\nFROM a:1@D\n"),
         ("FROM x\nRUN echo \\\nFROM a:1\n", "FROM x\nRUN echo \\\nFROM a:1\n"),
+        ("\ufeffFROM a:1\n", "\ufeffFROM a:1@D\n"),
+        ("\ufeff# syntax=a:1\nFROM x\n", "\ufeff# syntax=a:1@D\nFROM x\n"),
+        ('FROM x\nRUN read w <<< "x"\nFROM a:1\n', 'FROM x\nRUN read w <<< "x"\nFROM a:1@D\n'),
     ],
 )
 def test_a_reference_is_pinned_however_the_dockerfile_writes_it(before: str, after: str) -> None:
@@ -201,6 +205,12 @@ def test_a_large_context_is_told_with_its_largest_files(tmp_path: Path) -> None:
     assert too_large(files, 1) == said
 
 
+def test_the_names_of_large_files_write_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 2_000_000)
+    said = too_large({"\x1b[31m\nred": str(tmp_path / "x")}, 1)
+    assert said.endswith(r"largest: '\x1b[31m\nred' (2.0 MB)")
+
+
 def test_secrets_are_found_by_content_and_by_name_and_never_shown(tmp_path: Path) -> None:
     files = {
         "src/config.py": f'x = 1\nKEY = "{AWS_KEY}"\n',
@@ -226,6 +236,33 @@ def test_secrets_are_found_by_content_and_by_name_and_never_shown(tmp_path: Path
     ]
     assert AWS_KEY not in repr(found)
     assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-be", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["keys", "keys.ps1", "keys.ini", "keys.yaml"])
+def test_secrets_are_found_in_whatever_encoding_text_has(tmp_path: Path, encoding: str, name: str) -> None:
+    text = f'# caf\xe9\r\nkey: "{AWS_KEY}"\r\n'
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    (tmp_path / name).write_bytes(mark + text.encode(encoding))
+    (found,) = suspicions({name: str(tmp_path / name)})
+    assert (found.path, found.line, found.kind) == (name, 2, "AWS Access Key")
+
+
+def test_a_line_that_is_meant_to_be_there_is_so_in_every_encoding(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_bytes(f'# caf\xe9\nk = "{AWS_KEY}"  # pragma: allowlist secret\n'.encode("latin-1"))
+    assert suspicions({"x.py": str(tmp_path / "x.py")}) == ()
+
+
+def test_a_program_that_knows_how_keys_begin_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "lib.so").write_bytes(b"\x7fELF\0\xff" + PRIVATE_KEY.encode())
+    assert suspicions({"lib.so": str(tmp_path / "lib.so")}) == ()
+
+
+def test_both_kinds_of_githubs_tokens_are_found(tmp_path: Path) -> None:
+    tokens = ("gh" + "p_" + "a1B2" * 9, "github" + "_pat_" + "a1B2" * 5 + "xy_" + "c3D4" * 14 + "xyz")
+    (tmp_path / "x").write_text("".join(f"token = {token}\n" for token in tokens))
+    found = suspicions({"x": str(tmp_path / "x")})
+    assert [(each.line, each.kind) for each in found] == [(1, "GitHub Token"), (2, "GitHub fine-grained token")]
 
 
 def test_a_secret_that_is_ignored_is_not_sent_and_so_not_found(tmp_path: Path) -> None:

@@ -119,8 +119,8 @@ class HalfAnExport:
     def export(self) -> Iterator[bytes]:
         yield archive({"var/lib/dpkg/status": STATUS * 99}).getvalue()[:2048]
 
-    def remove(self, *, force: bool) -> None:
-        self.removed = force
+    def remove(self, *, force: bool, v: bool) -> None:
+        self.removed = force and v
 
 
 def test_an_export_that_ends_early_is_a_sentence_and_nothing_is_left() -> None:

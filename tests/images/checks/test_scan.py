@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import boto3
 import pytest
@@ -9,7 +10,7 @@ from botocore.model import StringShape
 
 from pipeline.errors import PipelineError
 from pipeline.images.checks.finding import Finding
-from pipeline.images.checks.scan import ENDED, NEVER, UNDER_WAY, Scan, Scanned, grace, scans, verdict
+from pipeline.images.checks.scan import ENDED, NEVER, UNDER_WAY, BusyError, Scan, Scanned, grace, scans, verdict
 from pipeline.images.inputs import Inputs
 from pipeline.images.outcome import Built, Failed, Outcome
 from pipeline.images.plan import Image, UpToDate
@@ -35,6 +36,10 @@ def wait(answers: Iterator[str], seconds: float = 60, patience: float = 4) -> tu
     return scans([image], ask, seconds, pause=lambda _seconds: None)[image].status, asked
 
 
+def asked_of(scanner: MemoryScanner, image: Scanned) -> Scan:
+    return scanner.scan(image.name, image.digest)
+
+
 def test_a_scan_is_waited_for_until_it_is_complete() -> None:
     assert wait(iter(["", "PENDING", "IN_PROGRESS", "COMPLETE"])) == ("COMPLETE", 4)
 
@@ -58,6 +63,32 @@ def test_with_no_patience_it_is_asked_once() -> None:
     assert wait(iter(["PENDING"]), seconds=0) == ("PENDING", 1)
 
 
+@pytest.mark.parametrize("status", ENDED)
+@pytest.mark.parametrize(("patience", "asked"), [(4, 2), (60, 2), (0, 1)])
+def test_an_enhanced_scan_is_waited_for_until_it_has_a_result_where_one_is_awaited(
+    status: str, patience: float, asked: int
+) -> None:
+    scanner = MemoryScanner({"sha256:1": [Scan(status, result=False), Scan(status, {"CRITICAL": 1})]})
+    image = Scanned("x", "sha256:1", grace=patience)
+    found = scans([image], partial(asked_of, scanner), 60, pause=lambda _seconds: None)[image]
+    assert len(scanner.asked) == asked
+    assert (found.severities == {"CRITICAL": 1}) is (asked == 2)
+
+
+def test_a_registry_that_is_busy_is_asked_again_and_one_that_refuses_is_not() -> None:
+    for error, asked in ((BusyError("Rate exceeded"), 2), (PipelineError("AccessDenied"), 1)):
+        scanner = MemoryScanner({"sha256:1": [error, CRITICAL]})
+        scans([Scanned("x", "sha256:1")], partial(asked_of, scanner), 60, pause=lambda _seconds: None)
+        assert len(scanner.asked) == asked
+
+
+@pytest.mark.parametrize("policy", ["warn", "deny"])
+def test_an_image_that_was_just_pushed_is_judged_by_the_result_and_not_by_the_word_before_it(policy: Policy) -> None:
+    scanner = MemoryScanner({"sha256:1": [Scan("COMPLETE", result=False), CRITICAL]})
+    (finding,) = judged(scanner, BUILT, policy=policy, seconds=60)["x"]
+    assert (finding.what, finding.denied) == ("the registry's scan found 1 CRITICAL", policy == "deny")
+
+
 @pytest.mark.parametrize(
     ("policy", "pushed_now", "seconds"), [("warn", True, 4), ("warn", False, 0), ("deny", True, 60), ("deny", False, 4)]
 )
@@ -75,6 +106,9 @@ ROWS: list[tuple[Scan, Severity, str, str, bool]] = [
     (Scan("COMPLETE", FOUND), "HIGH", "found 2 CRITICAL, 1 HIGH", "found 2 CRITICAL, 1 HIGH", True),
     (Scan("ACTIVE", {"MEDIUM": 3}), "HIGH", "", "", False),
     (Scan("ACTIVE", {"MEDIUM": 3}), "MEDIUM", "found 3 MEDIUM", "found 3 MEDIUM", True),
+    (Scan("COMPLETE", result=False), "HIGH", "", "told no result within 60 s: COMPLETE", False),
+    (Scan("ACTIVE", result=False), "HIGH", "", "told no result within 60 s: ACTIVE", False),
+    (Scan("BUSY", {}, "Rate exceeded"), "HIGH", "does not say", "what its scan found: Rate exceeded", True),
     (Scan("IN_PROGRESS"), "HIGH", "did not end within 60 s", "did not end within 60 s: IN_PROGRESS", True),
     (Scan("FAILED", {}, "too odd"), "HIGH", "has no result: FAILED: too odd", "has no result: FAILED: too odd", True),
     (Scan("FINDINGS_UNAVAILABLE"), "HIGH", "has no result", "has no result: FINDINGS_UNAVAILABLE", True),
@@ -114,7 +148,8 @@ def test_every_status_that_ecr_knows_is_judged() -> None:
         (Scan("IMAGE_ARCHIVED"), "update-image-storage-class"),
         (Scan("IN_PROGRESS"), "scan_seconds"),
         (CRITICAL, "newer base image"),
-        (Scan("UNREAD"), "ecr:DescribeImageScanFindings"),
+        (Scan("UNREAD", mend="Ask for the right."), "Ask for the right."),
+        (Scan("BUSY"), "Run the command again"),
     ],
 )
 def test_what_is_missing_is_told_with_its_own_mend(scan: Scan, mend: str) -> None:
@@ -124,9 +159,9 @@ def test_what_is_missing_is_told_with_its_own_mend(scan: Scan, mend: str) -> Non
 
 
 def judged(
-    scanner: MemoryScanner, *outcomes: Outcome, policy: str = "deny", inputs: Inputs = ONE
+    scanner: MemoryScanner, *outcomes: Outcome, policy: str = "deny", inputs: Inputs = ONE, seconds: float = 0.01
 ) -> dict[str, tuple[Finding, ...]]:
-    configured = Images.model_validate({"checks": {"scan": policy}, "scan_seconds": 0.01})
+    configured = Images.model_validate({"checks": {"scan": policy}, "scan_seconds": seconds})
     of = {each.name: inputs for each in outcomes}
     return scan_findings(outcomes, of, scanner, configured, Lines(io.StringIO(), of))
 
@@ -177,7 +212,8 @@ def test_a_registry_that_does_not_say_is_a_finding_and_no_end_of_the_build(
     make: Callable[[PipelineError], tuple[MemoryScanner, Inputs]],
 ) -> None:
     for policy, denied in (("warn", False), ("deny", True)):
-        scanner, inputs = make(PipelineError("the registry refuses: AccessDenied"))
+        scanner, inputs = make(PipelineError("the registry refuses: AccessDenied", mend="Ask for the right."))
         (finding,) = judged(scanner, THERE, policy=policy, inputs=inputs)["x"]
+        assert finding.mend == "Ask for the right."
         assert finding.what.endswith("the registry refuses: AccessDenied")
         assert finding.denied is denied

@@ -13,6 +13,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.pin import pin_all
+from pipeline.images.checks.sbom import contents_of
 from pipeline.images.containers import discover
 from pipeline.localaws.machine.base_images import BaseImages
 from pipeline.settings import Checks as Policies
@@ -53,6 +54,14 @@ def test_an_image_that_is_not_there_has_no_sbom_and_the_policy_decides(
     off = Checks(Images(checks=Policies(sbom="off")), engine, tmp_path / "sbom")
     assert off.built(container, TINY, "linux/amd64") == ()
     assert not (tmp_path / "sbom").exists()
+
+
+def test_an_image_with_a_volume_leaves_none_behind(tmp_path: Path, engine: docker.DockerClient) -> None:
+    write(tmp_path, {"Dockerfile": f"FROM {TINY}\nVOLUME /data\n"})
+    image, _ = engine.images.build(path=str(tmp_path))
+    before = {volume.name for volume in engine.volumes.list()}
+    contents_of(engine, image.id or "")
+    assert {volume.name for volume in engine.volumes.list()} <= before
 
 
 def test_what_a_policy_denies_is_not_built_and_the_others_are(project: Project) -> None:
