@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from time import sleep
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from pipeline.errors import PipelineError
 
@@ -19,7 +20,13 @@ _PAGE = 100  # Airflow's default maximum_page_limit
 
 
 class AirflowUnreachableError(PipelineError):
-    """Nothing is known about the running Airflow: neither that it is fine nor that it is not."""
+    """Nothing is known about the running Airflow: neither that it is fine nor that it is not.
+
+    Attributes:
+        is_busy: Whether the same question may well be answered later: the network failed, not the right to ask.
+    """
+
+    is_busy = False
 
 
 class AirflowAnswerError(PipelineError):
@@ -108,12 +115,14 @@ def _status_of_mwaa(error: ClientError) -> int:
 
 
 def _unreachable(error: Exception, where: str) -> AirflowUnreachableError:
-    return AirflowUnreachableError(
+    made = AirflowUnreachableError(
         f"the running Airflow cannot be asked: {error}",
         where=where,
         mend="Is the environment AVAILABLE, and does the release role have airflow:InvokeRestApi? "
         "--no-verify releases without asking Airflow, and the release then says so.",
     )
+    made.is_busy = isinstance(error, NoConnectionError | HTTPClientError)
+    return made
 
 
 def pages(airflow: Airflow, path: str, member: str, **query: str) -> Iterator[Mapping[str, Any]]:

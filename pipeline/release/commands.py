@@ -81,7 +81,12 @@ def sync(
 
 @click.command()
 @options.environment
-@click.option("--to", "target", help="The release to restore; by default the one before the current one.")
+@click.option(
+    "--to",
+    "target",
+    help="The release to restore; by default the one before the current one, or the current one after a sync that did "
+    "not end.",
+)
 @options.dry_run
 @options.json
 @options.no_verify

@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import click
 from pipeline import console
 from pipeline.errors import UsageError
 from pipeline.git import Git
-from pipeline.release import deploy, patience
+from pipeline.release import deploy, patience, stack_settings
 from pipeline.release.airflow import MwaaAirflow
 from pipeline.release.deploy import Origin
 from pipeline.release.environment import Deployment, environment_session, find, images, refuse_deregistered
@@ -25,7 +25,10 @@ from pipeline.release.mwaa import MwaaEnvironment
 from pipeline.release.order import Environment
 from pipeline.release.plain import plain
 from pipeline.release.s3 import S3Bucket
-from pipeline.release.tree import Tree, gather
+from pipeline.release.shipped import is_released
+from pipeline.release.stack_settings import Declared
+from pipeline.release.stacks import Stacks
+from pipeline.release.tree import DAGS_PREFIX, Tree, gather
 from pipeline.settings import load
 
 
@@ -38,6 +41,9 @@ class Connection:
     bucket: S3Bucket
     images: deploy.FindImages
     refuse_deregistered: Callable[[Collection[str]], None]
+    stacks: Callable[
+        [Mapping[str, str], Declared], Stacks
+    ]  # what this commit's stacks would change; see `stack_settings.compare`
 
 
 @contextmanager
@@ -69,7 +75,14 @@ def connect(name: str, *, verify: bool, reads_only: bool = False) -> Connection:
         canary=options.canary,
         wait_for_runs=options.wait_for_runs,
     )
-    return Connection(deployment, environment, bucket, partial(images, session), partial(refuse_deregistered, session))
+    return Connection(
+        deployment,
+        environment,
+        bucket,
+        partial(images, session),
+        partial(refuse_deregistered, session),
+        partial(stack_settings.compare, session, settings, deployment),
+    )
 
 
 def origin_of(commit: str | None, by: str | None, lock_seconds: int = 300) -> Origin:
@@ -88,8 +101,10 @@ def origin_of(commit: str | None, by: str | None, lock_seconds: int = 300) -> Or
             "this folder is no git repository with a commit, so the release could not say what it is",
             mend="Give the commit with --commit.",
         )
-    changed = any(path.strip('"').startswith("dags/") for path in git.changed_files())
-    return Origin(commit=head, by=who, uncommitted=changed, lock_seconds=lock_seconds)
+    # What git ignores is released as well, and is in no commit.
+    changed = git.changed_files(DAGS_PREFIX, ignored=True)
+    uncommitted = any(is_released(path.removeprefix(DAGS_PREFIX)) for path in changed)
+    return Origin(commit=head, by=who, uncommitted=uncommitted, lock_seconds=lock_seconds)
 
 
 def person(user_name: Callable[[], str] = getpass.getuser) -> str:

@@ -125,22 +125,33 @@ def _same(tree: Tree) -> Tree:
 def prepare_rollback(bucket: Bucket, to: str | None, keep: tuple[str, ...]) -> tuple[Situation, ReleaseRecord, Plan]:
     """Read the environment's state, find the release to go back to, and decide.
 
+    Where nobody names it:
+
+    | the release before                               | goes back to                                |
+    | ------------------------------------------------ | ------------------------------------------- |
+    | a deploy that did not end, and left something    | the current release, which it was to follow |
+    | a rollback that did not end, or any that did end | the one before the current release          |
+
     Raises:
         PipelineError: There is no such release, or something of it has expired.
     """
     now = situation.read(bucket)
-    if to is None:
-        current = now.current
-        if current is None:
-            raise rollback.no_release(bucket.name)
-        held = situation.read_record(bucket, current.restores) if current.restores else None
-        to = rollback.default_target(current, held)
-    target = situation.read_record(bucket, to)
-    left = now.seen.pointer
-    standing = Standing(current=now.current, interrupted=left.restores, unsettled=left.unsettled)
-    decided = rollback.decide(target, standing, now.listing, keep)
-    restorable.check(bucket, target, decided)
-    return now, target, decided
+    left, current = now.seen.pointer, now.current
+    standing = Standing(current=current, interrupted=left.restores, unsettled=left.unsettled)
+
+    def decided(target: ReleaseRecord) -> tuple[Situation, ReleaseRecord, Plan]:
+        found = rollback.decide(target, standing, now.listing, keep)
+        restorable.check(bucket, target, found)
+        return now, target, found
+
+    if to is not None:
+        return decided(situation.read_record(bucket, to))
+    if current is None:
+        raise rollback.no_release(bucket.name)
+    if left.unfinished and left.restores is None and not rollback.decide(current, standing, now.listing, keep).is_empty:
+        return decided(current)
+    held = situation.read_record(bucket, current.restores) if current.restores else None
+    return decided(situation.read_record(bucket, rollback.default_target(current, held)))
 
 
 def roll_back(
@@ -164,7 +175,7 @@ def roll_back(
         recorded_parts=target.parts,
         tasks=lambda: target.tasks,
         expect=lambda before: expectation.of_rollback(
-            decided, back, before, dags=target.dags, resumed=now.seen.pointer.unfinished
+            decided, back, before, dags=target.dags, resumed=_is_resumed(now)
         ),
         commit=target.commit,
         uncommitted=target.uncommitted,
@@ -188,7 +199,7 @@ def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, fi
         recorded_parts=current.parts if current else {},
         tasks=lambda: _tasks(deployment.task_definitions, current, find_images),
         expect=lambda before: expectation.of_deploy(
-            prepared.plan, prepared.tree, before, dags=dags, resumed=seen.pointer.unfinished
+            prepared.plan, prepared.tree, before, dags=dags, resumed=_is_resumed(prepared.situation)
         ),
         commit=origin.commit,
         uncommitted=origin.uncommitted,
@@ -196,6 +207,11 @@ def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, fi
         seconds=origin.lock_seconds,
         dags=dags,
     )
+
+
+def _is_resumed(now: Situation) -> bool:
+    """Whether a release went before of which is known only that it did not end, not what failed before it."""
+    return now.seen.pointer.unfinished and now.seen.pointer.failing is None
 
 
 def dags_of(tree: Tree, structures: Structures | None) -> Mapping[str, Dag] | None:

@@ -1,7 +1,7 @@
 """What a release manager reads before approving: the difference between what runs and this commit. Pure.
 
-Made before the environment's stacks are deployed, so new task definitions show as images with another tag, not as
-revisions.
+Made before the environment's stacks are deployed, so new task definitions show as images with another tag and as
+settings that change (`stacks.py`), not as revisions.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from pipeline.release.imports import importers_of
 from pipeline.release.in_flight import InFlight
 from pipeline.release.plan import Action, Plan
 from pipeline.release.record import FileRecord, ReleaseRecord
+from pipeline.release.stacks import Stacks
 from pipeline.release.structure import Dag, DagDifference, difference
 from pipeline.release.tree import DAGS_PREFIX, PART_KEYS, Tree
 
@@ -57,9 +58,11 @@ class Dossier:
             `files`, `dags` and `images` hold what is in this commit.
         commits: None when the commits are not known; `commits_unknown` says why.
         dags: None when one of the two has no structures; then `files` is all that is known.
+        images: None when those of this commit are not known; `images_unknown` says why.
         parts: Key of requirements, plugins or startup script → reason. If there is one, the workers are replaced. None
-            when what runs is not known, as for the next two.
+            when what runs is not known, as for `requirements` and `drift`.
         requirements: Lines that come (`+ …`) and go (`- …`).
+        stacks: What the environment's stacks change beyond images; nothing is known of it where it could not be read.
         drift: Key → what somebody did by hand since the last release; a deploy undoes it.
     """
 
@@ -75,9 +78,11 @@ class Dossier:
     files: Files = field(default_factory=Files)
     dags: DagDifference | None = None
     images: tuple[ImageChange, ...] | None = None
+    images_unknown: str = "no step left images.json"
     parts: Mapping[str, str] | None = field(default_factory=dict)
     requirements: tuple[str, ...] | None = ()
     replacement: str = "GRACEFUL"
+    stacks: Stacks = field(default_factory=Stacks)
     drift: Mapping[str, str] | None = field(default_factory=dict)
     tests: tuple[Suite, ...] = ()
     in_flight: InFlight = field(default_factory=InFlight)
@@ -85,12 +90,15 @@ class Dossier:
     @property
     def replaces_workers(self) -> bool | None:
         """Whether MWAA replaces its workers; None when that is not known."""
-        return None if self.parts is None else bool(self.parts)
+        return None if self.parts is None else bool(self.parts) or self.stacks.replaces_workers
 
     @property
     def is_empty(self) -> bool:
-        """Whether a deploy would do nothing to Airflow or its images."""
-        differs = self.files.count or self.drift or self.images or self.parts
+        """Whether no difference was found: a deploy would do nothing to Airflow, its images or its tasks.
+
+        What is not known counts for none here; whoever tells it says so.
+        """
+        differs = self.files.count or self.drift or self.images or self.parts or self.stacks.changes
         return self.deployed and not (differs or self.unread)
 
     def document(self) -> dict[str, Any]:
@@ -123,6 +131,7 @@ class Dossier:
                 for kind, changes in vars(dags).items()
             },
             "images": None if images is None else [vars(image) for image in images],
+            "stacks": None if self.unread or not self.deployed else self._stacks(),
             "parts": None if self.parts is None else dict(self.parts),
             "requirements": None if self.requirements is None else list(self.requirements),
             "replaces_workers": self.replaces_workers,
@@ -134,6 +143,12 @@ class Dossier:
                 "tasks": dict(self.in_flight.tasks),
                 "unknown": self.in_flight.unknown or None,
             },
+        }
+
+    def _stacks(self) -> dict[str, Any]:
+        return {
+            name: {"changes": [vars(change) for change in each.changes], "unknown": each.unknown or None}
+            for name, each in vars(self.stacks).items()
         }
 
 

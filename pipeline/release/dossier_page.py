@@ -72,8 +72,15 @@ def page(dossier: Dossier) -> str:
 
 
 def _no_difference(dossier: Dossier) -> str:
-    images = "its images stay as they are" if dossier.images is not None else "whether its images change is not known"
-    return f"no difference: Airflow stays as it is, and {images}"
+    known = {
+        "Airflow's settings": not dossier.stacks.airflow.unknown,
+        "images": dossier.images is not None,
+        "tasks": not dossier.stacks.tasks.unknown,
+    }
+    unknown = [what for what, is_known in known.items() if not is_known]
+    stay = ", ".join(["DAGs", "requirements", *(what for what, is_known in known.items() if is_known)])
+    more = f"; whether {' and '.join(unknown)} change is not known" if unknown else ""
+    return f"no difference was found: {stay} stay as they are{more}"
 
 
 def _glance(found: Sequence[Section]) -> str:

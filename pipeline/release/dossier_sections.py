@@ -11,6 +11,7 @@ from pipeline.release.tree import PART_KEYS
 
 _SHOWN = 50  # items of one kind
 _NAMED = 5  # items in a line
+_ROWS, _LONGEST_ROW = 3, 80  # rows of a table in a line, and signs of each
 _TAG = 12  # signs of a content tag: enough to tell two apart
 _UNREAD = "not known"  # the section of the environment says why
 
@@ -41,6 +42,7 @@ def sections(dossier: Dossier) -> tuple[Section, ...]:
         *_environment(dossier),
         _dags(dossier),
         _images(dossier),
+        _stacks(dossier),
         _workers(dossier),
         _in_flight(dossier),
         _drift(dossier),
@@ -94,7 +96,7 @@ def _several(what: str, changes: Sequence[DagChange]) -> Iterator[str]:
 def _images(dossier: Dossier) -> Section:
     found = dossier.images
     if found is None:
-        return Section("Images", "not known: no step left images.json")
+        return Section("Images", f"not known: {dossier.images_unknown}")
     lines = [line for image in found for line in _image(image, is_compared=not dossier.unread)]
     names = f" ({_names([image.container for image in found])})" if found else ""
     if dossier.unread:
@@ -114,6 +116,28 @@ def _image(image: ImageChange, *, is_compared: bool) -> Iterator[str]:
         yield f"  {image.reason}"
 
 
+def _stacks(dossier: Dossier) -> Section:
+    stacks = (("Airflow", dossier.stacks.airflow), ("tasks", dossier.stacks.tasks))
+    if dossier.unread:
+        return Section("Stacks", _UNREAD)
+    if not dossier.deployed:
+        return Section("Stacks", "come with this commit")
+    known = [f"{_number(len(each.changes), 'setting')} of {what}" for what, each in stacks if each.changes]
+    unknown = [f"of {what} not known: {one_line(each.unknown)}" for what, each in stacks if each.unknown]
+    if not known and not unknown:
+        return Section("Stacks", "change neither Airflow's version, class, workers or options, nor what tasks declare")
+    rows, lines = [f"{each.what}: {each.before} → {each.after}" for each in dossier.stacks.changes], []
+    for row, change in zip(rows[:_SHOWN], dossier.stacks.changes, strict=False):
+        lines.append(row)
+        if change.replaces_workers:
+            lines.append(f"  for this MWAA replaces its workers ({_replacement(dossier)})")
+    lines += _more(rows)
+    # Of an approval people often read the summary alone, which has no lines: the first rows stand there, too.
+    named = _names([row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]}…" for row in rows], most=_ROWS)
+    state = "; ".join([*([f"change {' and '.join(known)} ({named})"] if known else []), *unknown])
+    return Section("Stacks", state, tuple(lines), warns=dossier.stacks.replaces_workers is True)
+
+
 def _workers(dossier: Dossier) -> Section:
     if dossier.parts is None:
         return Section("Workers", _UNREAD)
@@ -123,13 +147,29 @@ def _workers(dossier: Dossier) -> Section:
         if key == PART_KEYS["requirements"]:
             lines += [f"  {line}" for line in dossier.requirements or ()]
     if not lines and dossier.deployed:
-        return Section("Workers", "stay: requirements, plugins and startup script are as they are")
+        return _workers_by_stacks(dossier.stacks.replaces_workers)
     if not dossier.deployed:
         more = "; the first release replaces them once, for this" if lines else ""
         return Section("Workers", f"come with this commit{more}", tuple(lines))
-    how = {"GRACEFUL": "tasks in flight can end, for up to 12 h", "FORCED": "tasks in flight are ended"}
-    state = f"will be replaced ({dossier.replacement}: {how.get(dossier.replacement, '')})"
+    state = f"will be replaced ({_replacement(dossier)})"
+    if dossier.stacks.replaces_workers:
+        state += ", and before that for what the stacks change of Airflow"
     return Section("Workers", state, tuple(lines), warns=True)
+
+
+def _replacement(dossier: Dossier) -> str:
+    how = {"GRACEFUL": "tasks in flight can end, for up to 12 h", "FORCED": "tasks in flight are ended"}
+    return f"{dossier.replacement}: {how.get(dossier.replacement, '')}"
+
+
+def _workers_by_stacks(replaces: bool | None) -> Section:
+    """Where requirements, plugins and startup script are as they are."""
+    if replaces:
+        return Section("Workers", "will be replaced, for what the stacks change of Airflow", warns=True)
+    if replaces is None:
+        state = "stay for requirements, plugins and startup script; whether Airflow's settings change is not known"
+        return Section("Workers", state)
+    return Section("Workers", "stay: requirements, plugins, startup script and Airflow's settings are as they are")
 
 
 def _in_flight(dossier: Dossier) -> Section:
@@ -160,15 +200,19 @@ def _tests(dossier: Dossier) -> Section:
         return Section("Tests", "not known: no step left a report")
     lines = []
     for each in dossier.tests:
-        lines.append(f"{each.name}: {each.passed} passed, {each.failed} failed, {each.skipped} skipped")
+        age = "; older than the files here" if each.older else ""
+        lines.append(f"{each.name}: {each.passed} passed, {each.failed} failed, {each.skipped} skipped{age}")
         lines += [f"  failed: {name}" for name in each.failures]
         if (unnamed := each.failed - len(each.failures)) > 0:
             lines.append(f"  … and {unnamed} more")
-    passed, failed, skipped = (
-        sum(getattr(each, kind) for each in dossier.tests) for kind in ("passed", "failed", "skipped")
-    )
+    fresh = [each for each in dossier.tests if not each.older]
+    if not fresh:
+        return Section("Tests", "not known: the reports are older than the files here", tuple(lines), warns=True)
+    passed, failed, skipped = (sum(getattr(each, kind) for each in fresh) for kind in ("passed", "failed", "skipped"))
     state = f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
-    return Section("Tests", state, tuple(lines), warns=failed > 0)
+    if old := len(dossier.tests) - len(fresh):
+        state += f"; {_number(old, 'report')} older than the files here"
+    return Section("Tests", state, tuple(lines), warns=failed > 0 or old > 0)
 
 
 def _commits(dossier: Dossier) -> Section:
@@ -218,9 +262,9 @@ def _counts(*kinds: tuple[str, Sequence[object]]) -> str:
     return ", ".join(f"{len(items)} {what}" for what, items in kinds if items) or "as they are"
 
 
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _names(names: Sequence[str], most: int = _NAMED) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shown(lines: Sequence[str]) -> list[str]:

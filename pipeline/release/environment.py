@@ -102,7 +102,7 @@ def images(session: "boto3.Session", task_definitions: Mapping[str, str]) -> dic
     if not task_definitions:
         return {}
     ecs = session.client("ecs")
-    return {name: _image(_described(ecs, arn), name) for name, arn in task_definitions.items()}
+    return {name: _image(described(ecs, arn), name) for name, arn in task_definitions.items()}
 
 
 def refuse_deregistered(session: "boto3.Session", task_definitions: Collection[str]) -> None:
@@ -119,7 +119,7 @@ def refuse_deregistered(session: "boto3.Session", task_definitions: Collection[s
         return
     ecs = session.client("ecs")
     for arn in task_definitions:
-        if _described(ecs, arn).get("status") == "INACTIVE":
+        if described(ecs, arn).get("status") == "INACTIVE":
             raise PipelineError(
                 "somebody deregistered this revision of the task definition, so ECS starts no task of it any more",
                 where=arn,
@@ -127,7 +127,12 @@ def refuse_deregistered(session: "boto3.Session", task_definitions: Collection[s
             )
 
 
-def _described(ecs: "ECSClient", arn: str) -> "TaskDefinitionTypeDef":
+def described(ecs: "ECSClient", arn: str) -> "TaskDefinitionTypeDef":
+    """A task definition, as ECS describes it.
+
+    Raises:
+        PipelineError: ECS does not know it, or refuses to say.
+    """
     try:
         return ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     except (ClientError, BotoCoreError) as error:

@@ -1,12 +1,13 @@
 """Carrying out a plan from the lock to the record: one way for deploys and rollbacks."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 from pipeline.errors import LockedError, PipelineError
-from pipeline.release import canary, in_flight, lock, parts, record, restoration, verify
+from pipeline.release import canary, expectation, in_flight, lock, parts, record, restoration, verify
 from pipeline.release.airflow import Airflow
 from pipeline.release.bucket import ABSENT, Written
 from pipeline.release.lock import Lease
@@ -16,7 +17,9 @@ from pipeline.release.plan import Action
 from pipeline.release.publish import publish
 from pipeline.release.record import FileRecord, PartName, PartRecord, ReleaseRecord
 from pipeline.release.situation import Situation
-from pipeline.release.verify import Expectation, Seen
+from pipeline.release.verdict import Seen
+
+_NAMED = 10  # files, in one line
 
 
 def carry_out(environment: Environment, situation: Situation, order: Order, tell: Tell) -> ReleaseRecord:
@@ -30,9 +33,10 @@ def carry_out(environment: Environment, situation: Situation, order: Order, tell
         StalePlanError: Someone else has released since the plan was made.
         PipelineError: The canary cannot run, or publishing, updating MWAA, or verifying failed.
     """
-    before = verify.observe(environment.airflow) if environment.airflow else None
-    if environment.canary is not None and before is not None:
-        canary.check(environment.canary, before, order.dags)
+    left = expectation.left_by(situation.seen.pointer, situation.seen.age, environment.waits_for.longest)
+    before = _look(environment, order, left, tell)
+    if before is not None:
+        environment = replace(environment, canary=_canary(environment, situation, order, before, tell))
     purpose = "sync" if order.kind == "deploy" else "rollback"
     with lock.hold(
         environment.bucket,
@@ -42,6 +46,7 @@ def carry_out(environment: Environment, situation: Situation, order: Order, tell
         seconds=order.seconds,
         restores=order.restores,
         parts=[row.name for row in order.plan.part_changes],
+        failing=left if before is None else before.errors,
     ) as lease:
         if situation.seen.dead and situation.seen.pointer.lock is not None:
             tell(f"took over the lock of {situation.seen.pointer.lock.owner}, silent since its expiry")
@@ -53,7 +58,7 @@ def carry_out(environment: Environment, situation: Situation, order: Order, tell
             raise taken_back(error=error) from None
         if environment.airflow is not None and before is not None:
             try:
-                _prove(environment, environment.airflow, order.expect(before), before, lease=lease, tell=tell)
+                _prove(environment, environment.airflow, order, before, lease=lease, tell=tell)
             except LockedError:
                 raise  # whoever took over decides what the bucket holds
             except PipelineError as error:
@@ -63,6 +68,35 @@ def carry_out(environment: Environment, situation: Situation, order: Order, tell
         environment.bucket.put(record.key_of(made.id), content, hashlib.sha256(content).hexdigest(), expected=ABSENT)
         lease.switch(made.id)
     return made
+
+
+def _look(environment: Environment, order: Order, left: Collection[str] | None, tell: Tell) -> Seen | None:
+    """What Airflow says before anything is done; import errors that a release before may have left are not in it."""
+    if environment.airflow is None:
+        return None
+    said = verify.observe(environment.airflow)
+    before = expectation.without(said, left, order.plan)
+    if counted := sorted(said.errors.keys() - before.errors.keys()):
+        named = ", ".join(counted[:_NAMED]) + (f" and {len(counted) - _NAMED} more" if len(counted) > _NAMED else "")
+        tell(f"a release that failed may have left the import errors of {named}: they must go")
+    return before
+
+
+def _canary(environment: Environment, situation: Situation, order: Order, before: Seen, tell: Tell) -> str | None:
+    """The canary, if there is one and it can run."""
+    if environment.canary is None:
+        return None
+    runs = canary.check(
+        environment.canary,
+        before,
+        order.dags,
+        former=situation.current.dags if situation.current else None,
+        removed=expectation.removed_files(order.plan),
+        back=order.kind == "rollback",
+    )
+    if not runs:
+        tell(f"remark: {order.restores} has no DAG {environment.canary}, so no canary runs")
+    return environment.canary if runs else None
 
 
 def _let_runs_end(
@@ -111,7 +145,7 @@ def _files(environment: Environment, order: Order, lease: Lease, tell: Tell) -> 
 def _prove(
     environment: Environment,
     airflow: Airflow,
-    expected: Expectation,
+    order: Order,
     before: Seen,
     *,
     lease: Lease,
@@ -120,7 +154,7 @@ def _prove(
     """Wait until Airflow has taken the release over, and run the canary if there is one."""
     verify.verify(
         airflow,
-        expected,
+        order.expect(before),
         before,
         alive=lease.still_ours,
         tell=tell,
@@ -129,7 +163,16 @@ def _prove(
         clock=environment.clock,
     )
     if environment.canary is not None:
-        canary.run(airflow, environment.canary, alive=lease.still_ours, tell=tell, pause=environment.pause)
+        canary.run(
+            airflow,
+            environment.canary,
+            comes=environment.canary not in before.dags,
+            needed=order.kind == "deploy",
+            alive=lease.still_ours,
+            tell=tell,
+            pause=environment.pause,
+            clock=environment.clock,
+        )
 
 
 def _record(

@@ -1,16 +1,19 @@
-"""What a plan should bring about in Airflow. Pure."""
+"""What a plan should bring about in Airflow, and which of its errors are none of the plan's. Pure."""
 
 import ast
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from pipeline.release.bucket import ABSENT
 from pipeline.release.imports import importers_of
-from pipeline.release.plan import Action, Plan
+from pipeline.release.plan import Action, Plan, Row
+from pipeline.release.pointer import Pointer
 from pipeline.release.structure import Dag
 from pipeline.release.tree import DAGS_PREFIX, Source, Tree
-from pipeline.release.verify import Expectation, Seen
+from pipeline.release.verdict import Expectation, Seen
 
 _WRITES = (Action.UPLOAD, Action.ADOPT, Action.RESTORE)
 
@@ -19,6 +22,8 @@ def of_deploy(
     plan: Plan, tree: Tree, before: Seen, *, dags: Mapping[str, Dag] | None = None, resumed: bool = False
 ) -> Expectation:
     """Expect every DAG file that was written, every DAG that imports something written, and no DAG of a deleted file.
+
+    A written file that imports another one is both: Airflow may have parsed its new text beside the old helper.
 
     | a written file                                  | structures known | is                                    |
     | ----------------------------------------------- | ---------------- | ------------------------------------- |
@@ -35,8 +40,8 @@ def of_deploy(
         tree: What it was done for.
         before: What Airflow said before.
         dags: DAG id → structure, where the tests of the DAGs found them in these very files.
-        resumed: A release that was interrupted went before, so errors of these files may be of its making. Files that
-            are there already say so as well.
+        resumed: A release that was interrupted went before, and what failed before it is not known, so errors of these
+            files may be of its making. Files that are there already say so as well.
     """
     written = {
         row.key.removeprefix(DAGS_PREFIX): tree.files[row.key]
@@ -82,6 +87,46 @@ def of_rollback(
         blamed=found.blamed | restored if resumed else frozenset(),
         settles=_settles(plan, proven=frozenset()),
     )
+
+
+def left_by(pointer: Pointer, age: timedelta, within: float) -> frozenset[str] | None:
+    """The files that failed before a release whose errors Airflow may still show; None when there is none, or unknown.
+
+    | the release before | its errors may be there still                                        |
+    | ------------------ | -------------------------------------------------------------------- |
+    | ended              | no: what fails now failed in it                                      |
+    | did not end        | yes, for as long as its files may be there                           |
+    | was taken back     | until Airflow has certainly copied and parsed what was put in place  |
+
+    Args:
+        pointer: As it was before this release.
+        age: How long ago it was written.
+        within: Seconds that Airflow may take for that.
+    """
+    if pointer.failing is None or not (pointer.unfinished or age < timedelta(seconds=within)):
+        return None
+    return frozenset(pointer.failing)
+
+
+def without(before: Seen, failed_earlier: Collection[str] | None, plan: Plan) -> Seen:
+    """What Airflow said before, but for the import errors that a release before may have left.
+
+    Those of files that are not there afterwards stay: Airflow may take minutes to forget a file that is gone.
+
+    Args:
+        before: What Airflow says.
+        failed_earlier: Files that failed before that release, whose errors are old; None when there was none.
+        plan: What is done.
+    """
+    if failed_earlier is None:
+        return before
+    stay = {row.key.removeprefix(DAGS_PREFIX) for row in plan.rows if not _goes(row)}
+    old = {file: trace for file, trace in before.errors.items() if file in failed_earlier or file not in stay}
+    return replace(before, errors=old)
+
+
+def _goes(row: Row) -> bool:
+    return row.action is Action.DELETE or (row.action is Action.ADOPT and row.expected == ABSENT)
 
 
 def _settles(plan: Plan, proven: Collection[str]) -> bool:

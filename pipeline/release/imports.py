@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 
 _WORD = re.compile(rb"[\w\x80-\xff]+")
-_RELATIVE = re.compile(rb"from\s+\.")
+_RELATIVE = re.compile(rb"\bfrom\s*\.")
 # `from airflow… import DAG` or `dag`, on one line or in brackets, and `airflow.DAG`.
 _NAMES_DAG = re.compile(
     rb"^[ \t]*from[ \t]+airflow[\w.]*[ \t]+import[ \t]+(?:\([^)]*|[^\n]*)\b(?:DAG|dag)\b|\.DAG\b", re.MULTILINE
@@ -17,8 +17,8 @@ def imports_of(sources: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
     """The import graph within the folder.
 
     Airflow puts the DAG folder on `sys.path`: `dags/common/s3.py` is the module `common.s3`. Importing a module also
-    runs the `__init__.py` of every package above it. A file that is no valid Python imports nothing here; the DAG tests
-    say so earlier.
+    runs the `__init__.py` of every package above it. Of a package and a file of one name, Python takes the package. A
+    file that is no valid Python imports nothing here; the DAG tests say so earlier.
 
     Args:
         sources: Path relative to the DAG folder → content, for every Python file.
@@ -26,12 +26,13 @@ def imports_of(sources: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
     Returns:
         Path → the paths it imports, itself left out.
     """
-    modules = {_module(path): path for path in sources}
+    modules = {_module(path): path for path in sorted(sources, key=_is_package)}
     roots = frozenset(name.split(".")[0].encode() for name in modules)
+    folders = frozenset(path.partition("/")[0].encode() for path in sources if "/" in path)
     return {
         path: frozenset(
             found
-            for name in (_imported_names(path, source) if _may_import(path, source, roots) else ())
+            for name in (_imported_names(path, source) if _may_import(path, source, roots, folders) else ())
             for found in _files_run_by(name, modules)
         )
         - {path}
@@ -73,22 +74,22 @@ def _names_dag(source: bytes) -> bool:
 
 
 def importers_of(graph: Mapping[str, Collection[str]], changed: Collection[str]) -> frozenset[str]:
-    """Every file that imports one of `changed`, directly or not; the changed ones themselves are left out."""
+    """Every file that imports one of `changed`, directly or not: a changed one too, if it imports another of them."""
     importers: dict[str, list[str]] = {}
     for path, imported in graph.items():
         for name in imported:
             importers.setdefault(name, []).append(path)
-    seen = set(changed)
+    seen: set[str] = set()
     waiting = list(changed)
     while waiting:
         for path in importers.get(waiting.pop(), ()):
             if path not in seen:
                 seen.add(path)
                 waiting.append(path)
-    return frozenset(seen - set(changed))
+    return frozenset(seen)
 
 
-def _may_import(path: str, source: bytes, roots: frozenset[bytes]) -> bool:
+def _may_import(path: str, source: bytes, roots: frozenset[bytes], folders: frozenset[bytes]) -> bool:
     """Whether a file so much as mentions another of the folder.
 
     Parsing thousands of files that do not would be most of a sync's time. A byte that is not ASCII counts as a letter,
@@ -96,8 +97,13 @@ def _may_import(path: str, source: bytes, roots: frozenset[bytes]) -> bool:
     """
     if b"\\\n" not in source and b"\\\r" not in source:
         source = b"\n".join(line for line in source.split(b"\n") if b"import" in line)
-    own = frozenset({path.removesuffix(".py").encode()})  # a DAG file often holds its own name, as the DAG's id
+    # A DAG file often holds its own name, as the DAG's id; that means a module only where a folder has it, too.
+    own = frozenset({path.removesuffix(".py").encode()}) - folders
     return bool(_RELATIVE.search(source)) or not (roots - own).isdisjoint(_WORD.findall(source))
+
+
+def _is_package(path: str) -> bool:
+    return PurePosixPath(path).name == "__init__.py"
 
 
 def _module(path: str) -> str:

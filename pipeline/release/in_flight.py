@@ -1,19 +1,23 @@
 """What runs in an Airflow at the moment, and waiting until it has ended."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
 from pipeline.release.airflow import Airflow, pages
 from pipeline.release.structure import Dag
 
+# What a task of a run under way is in while it works, or is about to: a container on Fargate is waited for deferred. In
+# the order in which a task has them: one that goes on between two questions is counted twice rather than overlooked.
+_TASK_STATES = ("queued", "running", "deferred")
 POLL = 5.0  # seconds between two looks: a task in a container takes longer
 _SHOWN = 5  # DAGs in a line
 
 
 @dataclass(frozen=True)
 class InFlight:
-    """DAG id → how many of its runs are under way, and of its task instances.
+    """DAG id → how many of its runs are under way, and of its task instances, those that wait for a container included.
 
     Attributes:
         unknown: Why it could not be told; "" when it could.
@@ -31,14 +35,8 @@ def observe(airflow: Airflow) -> InFlight:
         AirflowUnreachableError: There was no answer.
         AirflowAnswerError: The answer is an error.
     """
-    runs, tasks = (
-        _count(airflow, path, member)
-        for path, member in (
-            ("/dags/~/dagRuns", "dag_runs"),
-            ("/dags/~/dagRuns/~/taskInstances", "task_instances"),
-        )
-    )
-    return InFlight(runs, tasks)
+    tasks = _count(airflow, "/dags/~/dagRuns/~/taskInstances", "task_instances", _TASK_STATES)
+    return InFlight(_count(airflow, "/dags/~/dagRuns", "dag_runs"), tasks)
 
 
 def running(dags: Mapping[str, Dag] | None, containers: Collection[str]) -> Callable[[str], bool]:
@@ -92,9 +90,6 @@ def wait_for_end(
         pause(POLL)
 
 
-def _count(airflow: Airflow, path: str, member: str) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for item in pages(airflow, path, member, state="running"):
-        dag = str(item["dag_id"])
-        counted[dag] = counted.get(dag, 0) + 1
-    return dict(sorted(counted.items()))
+def _count(airflow: Airflow, path: str, member: str, states: Sequence[str] = ("running",)) -> dict[str, int]:
+    found = (str(item["dag_id"]) for state in states for item in pages(airflow, path, member, state=state))
+    return dict(sorted(Counter(found).items()))

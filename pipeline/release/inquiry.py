@@ -1,7 +1,7 @@
 """Finding out what a dossier says, from wherever it is known. What cannot be found out is said, and stops nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,19 +16,31 @@ from pipeline.release.environment import NotDeployedError
 from pipeline.release.evidence import Evidence
 from pipeline.release.in_flight import InFlight
 from pipeline.release.record import PartName, PartRecord
+from pipeline.release.stacks import Stacks
 from pipeline.release.structure import Dag
 from pipeline.release.tree import PART_KEYS, Source, Tree
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An environment, read: the plan for it, where it keeps releases, its Airflow, and what its stacks would change."""
+
+    prepared: Prepared
+    bucket: Bucket
+    airflow: Airflow
+    stacks: Stacks
 
 
 def inquire(
     environment: str,
     origin: Origin,
     *,
-    read: Callable[[], tuple[Prepared, Bucket, Airflow]],
+    read: Callable[[], Reading],
     tree: Callable[[], Tree],
     sources: Callable[[], list[CommitOf]],
     left: Path,
     replacement: str,
+    changed: float | None = None,
 ) -> Dossier:
     """The dossier of a working tree for an environment.
 
@@ -40,11 +52,12 @@ def inquire(
         sources: Where commits may be known, in the order to ask.
         left: The folder with what other steps left; see `evidence.py`.
         replacement: How MWAA replaces workers.
+        changed: When the working tree changed last, if what other steps left may be older; see `evidence.read`.
 
     Raises:
         PipelineError: The working tree, or what other steps left, is not as it should be.
     """
-    found = evidence.read(left)
+    found = evidence.read(left, changed)
     gathered = tree()
     now = deploy.dags_of(gathered, found.structures)
     bare = Dossier(
@@ -54,9 +67,10 @@ def inquire(
         written=datetime.now(UTC),
         replacement=replacement,
         tests=found.tests,
+        images_unknown=found.images_unknown,
     )
     try:
-        prepared, bucket, airflow = read()
+        found_there = read()
     except NotDeployedError:
         return replace(_all_new(bare, gathered, found, now), deployed=False)
     except PipelineError as error:
@@ -69,6 +83,7 @@ def inquire(
             drift=None,
             in_flight=InFlight(unknown="the environment could not be read"),
         )
+    prepared = found_there.prepared
     running, plan = prepared.situation.current, prepared.plan
     files = dossier.files_of(plan, prepared.tree, running)
     between, why = _commits(running.commit if running else None, origin.commit, sources)
@@ -81,9 +96,10 @@ def inquire(
         dags=dossier.dags_of(files, prepared.tree, running, now),
         images=dossier.images_of(found, running),
         parts=dossier.parts_of(plan),
-        requirements=_requirements(bucket, running.parts if running else {}, prepared.tree.parts),
+        requirements=_requirements(found_there.bucket, running.parts if running else {}, prepared.tree.parts),
         drift={row.key: row.reason for row in plan.rows if row.drift},
-        in_flight=_in_flight(airflow),
+        in_flight=_in_flight(found_there.airflow),
+        stacks=found_there.stacks,
     )
 
 

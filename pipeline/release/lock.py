@@ -4,8 +4,8 @@ import hashlib
 import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from pipeline.errors import LockedError, PipelineError
@@ -21,11 +21,13 @@ class Seen:
     Attributes:
         etag: What the object must still be when the lock is taken; `ABSENT` before the first release.
         dead: There is a lock, and its owner has been silent for longer than the lock lasts.
+        age: How long ago the pointer was written, by S3's own times.
     """
 
     pointer: Pointer
     etag: str
     dead: bool = False
+    age: timedelta = field(default=timedelta(), compare=False)
 
 
 class StalePlanError(PipelineError):
@@ -43,7 +45,7 @@ def read(bucket: Bucket) -> Seen:
         return Seen(Pointer(release=None), ABSENT)
     pointer = parse_pointer(stored.content, where=f"s3://{bucket.name}/{POINTER_KEY}")
     dead = pointer.lock is not None and expired(pointer.lock, written=stored.modified, now=stored.now)
-    return Seen(pointer, stored.etag, dead)
+    return Seen(pointer, stored.etag, dead, age=stored.now - stored.modified)
 
 
 class Lease:
@@ -64,11 +66,24 @@ class Lease:
         """
         lock = self._pointer.lock
         if lock is not None and monotonic() - self._written > lock.seconds / 3:
-            self._write(replace(self._pointer, serial=self._pointer.serial + 1))
+            self.renew()
+
+    def renew(self) -> None:
+        """Renew the lock now, and so be sure of it: before what cannot be made conditional on it, and takes long.
+
+        Raises:
+            LockedError: Someone took it over.
+        """
+        self._write(replace(self._pointer, serial=self._pointer.serial + 1))
 
     def switch(self, release: str) -> None:
         """Make a release the current one, and let the lock go in the same write."""
         self._write(Pointer(release=release, serial=self._pointer.serial + 1))
+        self._done = True
+
+    def switch_back(self, release: str) -> None:
+        """As `switch`, to the record of a restoration: Airflow may still show errors of what was taken back."""
+        self._write(Pointer(release=release, serial=self._pointer.serial + 1, failing=self._pointer.failing))
         self._done = True
 
     def published(self, restores: str | None) -> None:
@@ -116,6 +131,7 @@ def hold(
     seconds: int,
     restores: str | None = None,
     parts: Collection[PartName] = (),
+    failing: Collection[str] | None = None,
 ) -> Iterator[Lease]:
     """Hold the lock for the length of a block; it is let go at the end in any case.
 
@@ -128,6 +144,7 @@ def hold(
         restores: For a rollback, the deploy that is being restored.
         parts: Parts that are to be changed. They are unsettled from here on, so that a command that dies right after
             MWAA began to use them costs no request more.
+        failing: Files that Airflow cannot import before anything is done; see `Pointer.failing`.
 
     Raises:
         LockedError: Someone else holds it, who is named.
@@ -147,6 +164,7 @@ def hold(
         restores=restores or seen.pointer.restores,
         unsettled=tuple(name for name in PARTS if name in parts or name in seen.pointer.unsettled),
         unfinished=True,
+        failing=None if failing is None else tuple(sorted(failing)),
     )
     lease = _take(bucket, seen, pointer)
     try:

@@ -137,18 +137,28 @@ def update(
     versions: Mapping[PartName, str],
     replacement: Replacement,
     *,
+    renew: Callable[[], None],
     alive: Callable[[], None],
     tell: Callable[[str], None],
     pause: Callable[[float], None] = sleep,
 ) -> None:
-    """Pin versions and wait until MWAA runs with them. When it does already, only pip's log is read.
+    """Pin versions and wait until MWAA runs with them.
 
     Every update of any part makes new workers, and each installs the requirements anew.
+
+    | MWAA is                            | with these versions | what is done                                          |
+    | ---------------------------------- | ------------------- | ----------------------------------------------------- |
+    | AVAILABLE                          | yes                 | the pip log of the update that brought them is read   |
+    | UPDATE_FAILED: it has restored the | yes                 | nothing: the pip log is of the update that failed     |
+    | former state, and can be used      |                     |                                                       |
+    | either                             | no                  | they are pinned, and then the pip log is read         |
+    | anything else                      | any                 | refused                                               |
 
     Args:
         environment: The environment.
         versions: Part → S3 version.
         replacement: How workers are replaced.
+        renew: Called right before workers are replaced, which nothing can take back; raises when the lock was lost.
         alive: Called often; raises when the lock was lost.
         tell: Takes a sentence for people whenever the status changes.
         pause: Waits for a number of seconds.
@@ -158,16 +168,21 @@ def update(
         PipelineError: The environment is busy, MWAA refuses, or the update failed (and MWAA restored the former state).
     """
     before = environment.state()
-    if all(before.pinned.get(name) == version for name, version in versions.items()) and before.status == "AVAILABLE":
-        # An earlier run may have brought them and failed: that they are in force does not say that they are installed.
-        _judge_pip(environment, before, tell)
-        return
     if before.status not in ("AVAILABLE", "UPDATE_FAILED"):
         raise PipelineError(
             f"the environment is {before.status}: it takes no update now",
             where=environment.name,
             mend="Wait until it is AVAILABLE (aws mwaa get-environment), then run the command again.",
         )
+    if all(before.pinned.get(name) == version for name, version in versions.items()):
+        if before.status == "UPDATE_FAILED":
+            tell(f"{environment.name} runs with these versions: MWAA restored them when its last update failed")
+            return
+        # An earlier run may have brought them and failed: that they are in force does not say that they are installed.
+        _judge_pip(environment, before, tell)
+        return
+    renew()
+    tell(f"the workers of {environment.name} are replaced ({replacement}), which takes a while")
     environment.pin(versions, replacement)
     now = _wait(environment, versions, before, alive=alive, tell=tell, pause=pause)
     _judge_pip(environment, now, tell)

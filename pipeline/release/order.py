@@ -12,7 +12,8 @@ from pipeline.release.plan import Plan
 from pipeline.release.record import FileRecord, PartName, PartRecord, TaskRecord
 from pipeline.release.structure import Dag
 from pipeline.release.tree import Source
-from pipeline.release.verify import Expectation, Patience, Seen
+from pipeline.release.verdict import Expectation, Seen
+from pipeline.release.verify import Patience
 
 Tell = Callable[[str], None]
 
@@ -44,6 +45,11 @@ class Environment:
     clock: Callable[[], float] = monotonic
     canary: str | None = None
     wait_for_runs: float = 0
+
+    @property
+    def waits_for(self) -> Patience:
+        """How long Airflow may take, as usual where nothing else is said."""
+        return self.patience or Patience()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def update(environment: Environment, order: Order, lease: Lease, tell: Tell) -> 
     kept = {row.name: order.recorded_parts[row.name] for row in order.plan.parts if row.action is Action.KEEP}
     changed = {row.name: _placed(environment.bucket, row, order) for row in order.plan.part_changes}
     if changed:
-        tell(f"MWAA gets {keys(changed)}; its workers are replaced ({environment.replacement}), which takes a while")
+        tell(f"MWAA gets {keys(changed)}")
         _pin(environment, {name: part.version for name, part in changed.items()}, lease, tell)
     return kept | changed
 
@@ -40,7 +40,7 @@ def take_back(environment: Environment, former: ReleaseRecord | None, order: Ord
         for row in order.plan.part_changes
     }
     if versions:
-        tell(f"MWAA gets {keys(versions)} back; its workers are replaced again")
+        tell(f"MWAA gets {keys(versions)} back")
         _pin(environment, versions, lease, tell)
     return keys(versions)
 
@@ -55,6 +55,7 @@ def _pin(environment: Environment, versions: Mapping[PartName, str], lease: Leas
         environment.mwaa,
         versions,
         environment.replacement,
+        renew=lease.renew,
         alive=lease.still_ours,
         tell=tell,
         pause=environment.pause,

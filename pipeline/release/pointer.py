@@ -51,6 +51,9 @@ class Pointer:
         unsettled: Parts that a release is changing, or was when it failed: MWAA may be pinned to versions that no
             release records.
         unfinished: A release began and did not end: the bucket may hold files of it, and Airflow errors.
+        failing: Files that Airflow could not import before a release that did not end, or was taken back: what fails
+            beside them may be of its making, and in Airflow outlive it. None without such a release, or where Airflow
+            was not asked.
     """
 
     release: str | None
@@ -59,6 +62,7 @@ class Pointer:
     restores: str | None = None
     unsettled: tuple[PartName, ...] = ()
     unfinished: bool = False
+    failing: tuple[str, ...] | None = None
 
     def dump(self) -> bytes:
         """As stored in the bucket."""

@@ -131,4 +131,4 @@ def _note(bucket: Bucket, former: ReleaseRecord, written: Mapping[str, Written],
     )
     content = noted.dump()
     bucket.put(record.key_of(noted.id), content, hashlib.sha256(content).hexdigest(), expected=ABSENT)
-    lease.switch(noted.id)
+    lease.switch_back(noted.id)

@@ -60,6 +60,13 @@ class Standing:
             return deployed_as(self.current) < deployed_as(target)
         return self.interrupted is not None and self.interrupted < deployed_as(target)
 
+    def goes_back_to(self, target: ReleaseRecord) -> bool:
+        """Whether the target is the earlier one: of the current release, or of what a deploy began to put over it."""
+        if self.current is None:
+            return False
+        began_later = self.current.id == target.id and self.interrupted is None
+        return began_later or deployed_as(target) < deployed_as(self.current)
+
     def level(self, key: str) -> int:
         """How high a file in the bucket stands: above all it imports. A stranger may import anything."""
         recorded = self.current.files.get(key) if self.current else None
@@ -137,7 +144,7 @@ def decide(
             for name in sorted({*before, *after})
             if before.get(name) != after.get(name)
         ),
-        parts_last=current is not None and deployed_as(target) < deployed_as(current),
+        parts_last=standing.goes_back_to(target),
     )
 
 

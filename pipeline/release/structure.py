@@ -154,6 +154,9 @@ def _changes(before: Dag, after: Dag) -> Iterator[str]:
         was, now = before.tasks[task].operator, after.tasks[task].operator
         if was != now:
             yield f"task {task}: {was} → {now}"
+        ran, runs = (", ".join(each.tasks[task].containers) or "none" for each in (before, after))
+        if ran != runs:
+            yield f"{task}: container {ran} → {runs}"
         upstream_before, upstream_after = _upstream(before, task), _upstream(after, task)
         if more := upstream_after - upstream_before:
             yield f"{task} now waits for {', '.join(sorted(more))}"

@@ -116,7 +116,8 @@ def gather(dags: Path) -> Tree:
     DAG files last.
 
     Raises:
-        PipelineError: The folder is missing, a file cannot be read, a name cannot be a key, or a link leads outside.
+        PipelineError: The folder is missing, something in it cannot be read, a name cannot be a key, or a link leads
+            outside.
     """
     if not dags.is_dir():
         raise PipelineError(
@@ -151,7 +152,7 @@ def _parts(dags: Path) -> dict[PartName, Source]:
 def _walk(folder: Path, prefix: str, root: Path | None = None) -> Iterator[tuple[str, Path]]:
     """Every file to ship below a folder, in order: path relative to the folder walked first, and where it is read."""
     root = root or folder
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    for entry in _entries(folder):
         if is_left_out(entry.name):
             continue
         path = Path(entry.path)
@@ -172,6 +173,13 @@ def _walk(folder: Path, prefix: str, root: Path | None = None) -> Iterator[tuple
             yield relative, path
         else:
             raise _no_file(path)
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise PipelineError(f"the folder cannot be read: {error.strerror}", where=str(folder)) from None
 
 
 def _inside(path: Path, root: Path) -> Path:

@@ -21,8 +21,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from pipeline.release.s3 import S3Bucket
+from tests.images.conftest import AsNobody, as_nobody, readable_by_all
 from tests.release import forked
 from tests.release.world import World
+
+__all__ = ["AsNobody", "as_nobody", "readable_by_all"]
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -151,6 +154,8 @@ class Project:
     aws: Aws
     bucket: str
     revision: int = 1
+    definition: dict[str, Any] = field(default_factory=dict)  # of the task definition, beside its container
+    container: dict[str, Any] = field(default_factory=dict)
 
     def write(self, files: dict[str, str | bytes | None]) -> "Project":
         """Write files of the DAG folder; None removes one."""
@@ -177,8 +182,9 @@ class Project:
             arn = ecs.register_task_definition(
                 family=f"{self.name}-ingest",
                 containerDefinitions=[
-                    {"name": "ingest", "image": f"registry/etl/ingest:{self.revision}", "memory": 512}
+                    {"name": "ingest", "image": f"registry/etl/ingest:{self.revision}", "memory": 512, **self.container}
                 ],
+                **self.definition,
             )["taskDefinition"]["taskDefinitionArn"]
         return {
             "Cluster": f"{self.name}-dev",

@@ -163,6 +163,7 @@ class FakeAirflow:
 
     dags: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     tick: int = 0
@@ -175,7 +176,7 @@ class FakeAirflow:
         self.tick += 1
         self.remove(file)
         if error:
-            self.errors[file] = error
+            self.errors[file], self.found[file] = error, f"t{self.tick}"
             return
         for name in ids:
             self.dags[name] = {"dag_id": name, "relative_fileloc": file, "last_parsed_time": f"t{self.tick}"}
@@ -194,7 +195,10 @@ class FakeAirflow:
             items = list(self.dags.values())
             return {"dags": items[start : start + 100], "total_entries": len(items)}
         if path == "/importErrors":
-            errors = [{"filename": file, "stack_trace": trace} for file, trace in self.errors.items()]
+            errors = [
+                {"filename": file, "stack_trace": trace, "timestamp": self.found.get(file)}
+                for file, trace in self.errors.items()
+            ]
             return {"import_errors": errors[start : start + 100], "total_entries": len(errors)}
         if path.endswith("/dagRuns"):
             if self.runs:

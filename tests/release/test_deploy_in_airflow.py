@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.release import deploy, lock
+from pipeline.errors import LockedError, PipelineError
+from pipeline.release import deploy, lock, structure
 from pipeline.release.airflow import AirflowUnreachableError, MwaaAirflow
+from pipeline.release.deploy import Origin
 from pipeline.release.mwaa import Replacement
+from pipeline.release.pointer import POINTER_KEY
 from pipeline.release.record import PartName
-from tests.release.conftest import Aws
+from pipeline.release.structure import Structures
+from pipeline.release.verify import Patience
+from tests.release.conftest import Aws, Sent
 from tests.release.fakes import FakeAirflow
 from tests.release.values import ORIGIN, deployment, write
 from tests.release.world import World, broken, watching
@@ -167,6 +172,83 @@ def test_a_canary_that_does_not_come_with_a_release_says_how_to_mend_that(world:
     with pytest.raises(PipelineError, match="no such DAG") as error:
         world.sync({"a.py": DAG.format(2)})
     assert error.value.mend.endswith("0 deleted. Correct `canary` of the environment in cdk.json.")
+
+
+def test_a_rollback_to_before_there_was_a_canary_does_without(world: World) -> None:
+    world.airflow = watching(world)
+    first = world.sync({"a.py": DAG.format(1)})
+    world.sync({"smoke.py": DAG.format(1)})
+    world.canary = "smoke"
+    world.sync({"a.py": DAG.format(2)})
+    assert world.roll_back(first.id).verified
+    assert world.contents() == {"dags/a.py": DAG.format(1)}
+    assert "remark: Airflow has no DAG smoke any more, so no canary runs" in world.said
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["sync", "rollback"])
+def test_where_the_dags_are_known_a_canary_that_goes_is_known_before_anything_is_written(
+    aws: Aws, world: World, back: bool
+) -> None:
+    world.airflow = watching(world)
+    write(world.folder, {"a.py": DAG.format(1)})
+    first = world.sync(origin=as_tested(world))
+    write(world.folder, {"smoke.py": DAG.format(1)})
+    world.sync(origin=as_tested(world))
+    world.canary = "smoke"
+    aws.forget()
+    if back:
+        assert world.roll_back(first.id).verified
+        assert f"remark: {first.id} has no DAG smoke, so no canary runs" in world.said
+        return
+    write(world.folder, {"smoke.py": "nothing = 'left'\n"})
+    with pytest.raises(PipelineError, match="this release takes the DAG away"):
+        world.sync(origin=as_tested(world))
+    assert aws.writes() == []
+
+
+def as_tested(world: World) -> Origin:
+    """What the tests of the DAGs found: a DAG in every file that says so."""
+    contents = {path.name: path.read_bytes() for path in world.folder.iterdir()}
+    files = {name: sha256(content).hexdigest() for name, content in contents.items()}
+    dags = {name.removesuffix(".py"): structure.Dag(file=name) for name, text in contents.items() if b"DAG" in text}
+    return replace(ORIGIN, structures=Structures(files=files, dags=dags))
+
+
+def test_a_file_that_defines_no_dag_in_this_environment_fails_no_release(world: World) -> None:
+    world.patience = Patience()
+    world.airflow = watching(world)
+    parse = world.airflow.each_look
+
+    def look(airflow: FakeAirflow) -> None:
+        parse(airflow)
+        airflow.remove("dev_only.py")
+
+    world.airflow.each_look = look
+    write(world.folder, {"a.py": DAG.format(1), "dev_only.py": DAG.format(1)})
+    assert world.sync(origin=as_tested(world)).verified
+    assert any(line.startswith("remark: no DAG of dev_only.py has appeared within 600 s") for line in world.said)
+
+
+def test_a_lock_that_is_lost_while_requirements_are_uploaded_replaces_no_worker(aws: Aws, world: World) -> None:
+    world.sync({"a.py": "1"})
+
+    def taken_over(sent: Sent) -> None:
+        if sent.method == "PUT" and sent.path.endswith("requirements.txt"):
+            world.put_by_hand(POINTER_KEY, '{"format": 1, "release": null, "serial": 99, "lock": null}')
+
+    aws.after = taken_over
+    with pytest.raises(LockedError, match="taken over"):
+        world.sync({"requirements.txt": "polars"})
+    assert world.mwaa.calls == []
+
+
+def test_going_back_to_what_mwaa_restored_itself_replaces_no_worker(world: World) -> None:
+    first = world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    world.mwaa.fails_with = "INTERNAL: no"
+    with pytest.raises(PipelineError, match="INTERNAL: no"):
+        world.sync({"requirements.txt": "polars"})
+    assert world.sync({"requirements.txt": "pandas"}).parts == first.parts
+    assert len(world.mwaa.calls) == 2
 
 
 def test_runs_in_flight_end_before_other_images_come(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The dossier: what is compared, and how it is told."""
+"""The dossier: how it is told."""
 
 import re
 from dataclasses import replace
@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.release import dossier, in_flight
 from pipeline.release.commits import Between, Commit
 from pipeline.release.dossier import Dossier, Files, ImageChange
 from pipeline.release.dossier_headline import facts, headline, summary
 from pipeline.release.dossier_page import page, text
 from pipeline.release.dossier_sections import sections
 from pipeline.release.environment import NotDeployedError
-from pipeline.release.evidence import Evidence, Image, Suite
+from pipeline.release.evidence import Suite
 from pipeline.release.in_flight import InFlight
 from pipeline.release.inquiry import inquire
-from pipeline.release.record import TaskRecord
-from pipeline.release.structure import Dag, DagChange, DagDifference, Task
+from pipeline.release.stacks import Change, Compared, Stacks
+from pipeline.release.structure import DagChange, DagDifference
 from pipeline.release.tree import Tree, gather
-from tests.release.fakes import FakeAirflow
-from tests.release.values import ARN, FIRST, ORIGIN, release, write
+from tests.release.values import FIRST, ORIGIN, release, write
 
 UNREAD = Dossier(
     environment="prod",
@@ -56,6 +54,7 @@ FULL = Dossier(
     images=(ImageChange("ingest", "aaa", "bbb", "src/main.py changed", 151_000_000),),
     parts={"requirements.txt": "changed"},
     requirements=("- pandas==2.1", "+ pandas==2.2"),
+    stacks=Stacks(tasks=Compared((Change("cpu of ingest", "256", "512"),))),
     drift={"dags/a.py": "changed by hand since the last release"},
     tests=(Suite("dags", 12, 1, 2, ("orders test_it",)),),
     in_flight=InFlight({"orders": 1}, {"orders": 3}),
@@ -69,6 +68,7 @@ def test_everything_a_release_manager_asks_is_answered() -> None:
     assert list(states.items()) == [
         ("DAGs", "1 removed, 1 changed, 1 added"),
         ("Images", "1 changed (ingest)"),
+        ("Stacks", "change 1 setting of tasks (cpu of ingest: 256 → 512)"),
         ("Workers", "will be replaced (GRACEFUL: tasks in flight can end, for up to 12 h)"),
         ("In flight", "1 DAG run, 3 tasks"),
         ("Drift", "1 file changed by hand, which the release undoes"),
@@ -80,6 +80,7 @@ def test_everything_a_release_manager_asks_is_answered() -> None:
     for line in (
         "schedule: @daily → @hourly",
         "ingest: aaa → bbb, 151 MB",
+        "cpu of ingest: 256 → 512",
         "src/main.py changed",
         "+ pandas==2.2",
         "Bob, 2026-05-28 20:26 UTC, 2222222222",
@@ -102,6 +103,15 @@ def test_what_is_not_known_is_said_not_to_be() -> None:
     assert headline(bare).startswith("prod runs no release yet")
 
 
+def test_reports_older_than_the_files_here_are_not_counted_for_them() -> None:
+    old, new = Suite("dags", 2, 0, 0, older=True), Suite("images", 3, 0, 0)
+    both = {section.title: section for section in sections(replace(FULL, tests=(old, new)))}["Tests"]
+    assert (both.state, both.warns) == ("3 passed, 0 failed; 1 report older than the files here", True)
+    assert both.lines[0] == "dags: 2 passed, 0 failed, 0 skipped; older than the files here"
+    alone = {section.title: section for section in sections(replace(FULL, tests=(old,)))}["Tests"]
+    assert (alone.state, alone.warns) == ("not known: the reports are older than the files here", True)
+
+
 def test_an_environment_that_cannot_be_read_is_no_empty_one() -> None:
     assert not UNREAD.is_empty
     assert headline(UNREAD).startswith("prod could not be read")
@@ -114,9 +124,9 @@ def test_of_an_environment_that_cannot_be_read_no_difference_is_asserted() -> No
     assert all(state.startswith("not known") for title, state in told.items() if title != "Tests"), told
     assert told["DAGs"] == "not known; this commit has 1"
     assert told["Images"] == "not known; this commit has 1 (ingest)"
-    assert {told[title] for title in ("Workers", "In flight", "Drift", "Commits")} == {"not known"}
+    assert {told[title] for title in ("Stacks", "Workers", "In flight", "Drift", "Commits")} == {"not known"}
     document = UNREAD.document()
-    unknown = ("commits", "files", "dags", "images", "parts", "requirements", "replaces_workers", "drift")
+    unknown = ("commits", "files", "dags", "images", "stacks", "parts", "requirements", "replaces_workers", "drift")
     assert {name: document[name] for name in unknown} == dict.fromkeys(unknown)
 
 
@@ -295,11 +305,20 @@ def test_what_has_nothing_more_to_say_is_said_at_the_top_alone() -> None:
 
 def test_no_difference_is_said_only_of_what_is_known() -> None:
     bare = Dossier("prod", "abcdef0123456789")
-    said = "no difference: Airflow stays as it is, and whether its images change is not known"
-    assert said in page(bare)
+    said = (
+        "no difference was found: DAGs, requirements, Airflow's settings, tasks stay as they are; "
+        "whether images change is not known"
+    )
+    assert said in Page(page(bare)).words
     assert said in list(text(bare))
     known = replace(bare, images=())
-    assert "no difference: Airflow stays as it is, and its images stay as they are" in page(known)
+    everything = "no difference was found: DAGs, requirements, Airflow's settings, images, tasks stay as they are"
+    assert everything in list(text(known))
+    dark = replace(known, stacks=Stacks(Compared(unknown="MWAA refuses"), Compared(unknown="ECS refuses")))
+    assert (
+        "no difference was found: DAGs, requirements, images stay as they are; "
+        "whether Airflow's settings and tasks change is not known"
+    ) in list(text(dark))
 
 
 def test_no_text_can_turn_a_line_around_or_drive_a_terminal() -> None:
@@ -336,64 +355,3 @@ def test_a_long_list_is_closed_so_that_what_is_below_it_is_found() -> None:
     gone = tuple(DagChange(f"dag{number}", ("in a.py",)) for number in range(30))
     content = page(replace(FULL, dags=DagDifference(removed=gone)))
     assert '<details id="dags" class="card warns"><summary class="head"><b>⚠ DAGs</b>30 removed' in content
-
-
-def test_a_dag_is_changed_when_only_what_it_imports_is(tmp_path: Path) -> None:
-    tree = gather(write(tmp_path, {"a.py": "import helper", "helper.py": "1", "b.py": ""}))
-    same = {name: Dag(file=f"{name}.py", tasks={"t": Task(operator="O")}) for name in "ab"}
-    found = dossier.dags_of(Files(changed=("helper.py",)), tree, release(dags=same), same)
-    assert found is not None
-    assert found.changed == (DagChange("a", ("same tasks and schedule; helper.py, which it imports, changed",)),)
-
-
-def test_without_structures_of_both_sides_dags_are_not_compared(tmp_path: Path) -> None:
-    tree = gather(write(tmp_path, {"a.py": ""}))
-    assert dossier.dags_of(Files(), tree, release(), {}) is None
-    assert dossier.dags_of(Files(), tree, release(dags={}), None) is None
-
-
-def test_images_differ_by_their_tags() -> None:
-    running = release(
-        tasks={
-            name: TaskRecord(task_definition=ARN.format(1), image=f"registry/etl/{name}:old")
-            for name in ("a", "b", "became-base", "gone")
-        }
-    )
-    images = (
-        Image("a", "old", ""),
-        Image("b", "new", "main.py changed", 7),
-        Image("base", "x", "", task=False),
-        Image("became-base", "x", "", task=False),
-        Image("c", "first", "the registry has this content"),
-    )
-    found = dossier.images_of(Evidence(images=images), running)
-    assert found == (
-        ImageChange("b", "old", "new", "main.py changed", 7),
-        ImageChange("became-base", "old", None, "it is only a base for others now"),
-        ImageChange("c", None, "first", "the registry has this content"),  # an execution that was superseded built it
-        ImageChange("gone", "old", None, "the container is gone"),
-    )
-    assert dossier.images_of(Evidence(), running) is None
-    first = dossier.images_of(Evidence(images=images), None)
-    assert first is not None
-    assert [change.container for change in first] == ["a", "b", "c"]
-
-
-def test_requirements_are_compared_without_comments_and_order() -> None:
-    before = b"# why\nb==1  # because\na==1\n"
-    assert dossier.requirement_lines(before, b"a==1\nb==1\n") == ()
-    assert dossier.requirement_lines(before, b"a==2\nb==1\nc\n") == ("- a==1", "+ a==2", "+ c")
-
-
-class Running(FakeAirflow):
-    """An Airflow with work in flight."""
-
-    def get(self, path: str, query: Any = None) -> dict[str, Any]:
-        assert query["state"] == "running"
-        member = "task_instances" if path.endswith("taskInstances") else "dag_runs"
-        items = [{"dag_id": "orders"}] * (3 if member == "task_instances" else 1)
-        return {member: items, "total_entries": len(items)}
-
-
-def test_work_in_flight_is_counted_by_dag() -> None:
-    assert in_flight.observe(Running()) == InFlight({"orders": 1}, {"orders": 3})

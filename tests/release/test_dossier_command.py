@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from typing import Any
 
@@ -94,6 +95,21 @@ def test_an_environment_that_is_not_deployed_yet_has_a_dossier_too(aws: Aws, pro
     assert "dev is not deployed yet; this is commit 2222222222" in said
     assert "Environment comes with this commit: all that follows is new" in said
     assert "new DAG orders" in done.stdout
+
+
+def test_by_hand_old_reports_do_not_speak_for_new_files(project: Project) -> None:
+    git = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+    for command in ([*git, "init", "-q"], [*git, "commit", "-q", "--allow-empty", "-m", "First"]):
+        subprocess.run(command, cwd=project.folder, check=True)
+    report = project.folder / "reports/dags.xml"
+    report.parent.mkdir()
+    report.write_text('<testsuite><testcase name="one"/></testsuite>')
+    assert "Tests 1 passed, 0 failed" in " ".join(project.run("diff", "dev").stdout.split())
+    os.utime(report, (0, 0))
+    said = " ".join(project.run("diff", "dev").stdout.split())
+    assert "! Tests not known: the reports are older than the files here" in said
+    of_a_build = " ".join(project.run("diff", "dev", "--commit", "2222222222222").stdout.split())
+    assert "Tests 1 passed, 0 failed" in of_a_build
 
 
 def test_by_hand_what_only_the_pipelines_steps_know_is_said_to_be_in_its_own_dossier(project: Project) -> None:

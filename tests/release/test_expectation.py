@@ -1,12 +1,14 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.release import plan, structure, tree
-from pipeline.release.expectation import names_dag, of_deploy, of_rollback, perhaps_ignored
+from pipeline.release.expectation import left_by, names_dag, of_deploy, of_rollback, perhaps_ignored, without
+from pipeline.release.pointer import Pointer
 from pipeline.release.rollback import Standing, decide
-from pipeline.release.verify import Dag, Expectation, Seen
+from pipeline.release.verdict import Dag, Expectation, Seen
 from tests.release.values import file_record, listed, release, source, write
 
 DAG = "from airflow.sdk import DAG\n"
@@ -105,6 +107,43 @@ def test_unchanged_dags_that_import_what_changed_are_to_be_parsed_again(tmp_path
     write(tmp_path, {"a.py": "import h\n", "b.py": "x = 1\n", "h.py": "new\n"})
     found = expected(tmp_path, recorded={"a.py": "import h\n", "b.py": "x = 1\n", "h.py": "old\n"})
     assert found.affected == {"a.py"}
+
+
+def test_a_dag_that_changed_together_with_its_helper_is_to_be_parsed_again(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": f"import h\n{DAG}", "h.py": "new\n"})
+    found = expected(tmp_path, recorded={"a.py": "import h\n", "h.py": "old\n"})
+    assert set(found.changed) == found.affected == {"a.py"}
+    alone = expected(tmp_path, recorded={"a.py": "import h\n", "h.py": "new\n"})
+    assert set(alone.changed) == {"a.py"}
+    assert not alone.affected
+
+
+# The table of left_by's docstring: what the pointer says, how old it is, and what failed before the failed release.
+@pytest.mark.parametrize(
+    ("pointer", "age", "found"),
+    [
+        (Pointer("r"), 0, None),
+        (Pointer("r", unfinished=True), 0, None),
+        (Pointer("r", unfinished=True, failing=()), 90, frozenset()),
+        (Pointer("r", unfinished=True, failing=("old.py",)), 90, {"old.py"}),
+        (Pointer("r", failing=("old.py",)), 59, {"old.py"}),
+        (Pointer("r", failing=("old.py",)), 60, None),
+    ],
+)
+def test_what_a_failed_release_may_have_left_is_known_from_the_pointer(
+    pointer: Pointer, age: int, found: frozenset[str] | None
+) -> None:
+    assert left_by(pointer, timedelta(seconds=age), within=60) == found
+
+
+def test_only_errors_from_before_a_failed_release_are_old() -> None:
+    before = Seen({}, {"old.py": "x", "new.py": "x", "goes.py": "x", "never_was.py": "x"})
+    files = {f"dags/{name}": source(f"dags/{name}", "") for name in ("old.py", "new.py")}
+    there = {f"dags/{name}": listed("") for name in ("old.py", "new.py", "goes.py")}
+    decided = plan.decide("dev", wanted=files, parts={}, tasks={}, record=None, listing=there)
+    assert without(before, None, decided) == before
+    assert set(without(before, {"old.py"}, decided).errors) == {"old.py", "goes.py", "never_was.py"}
+    assert "new.py" in without(before, {"new.py"}, decided).errors
 
 
 def test_removed_files_are_to_lose_their_dags(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_a_module_runs_after_the_packages_above_it() -> None:
         ("dag.py", "if True:\n  from config import *", "config.py"),
         ("common/new.py", "from . import s3", "common/s3.py"),
         ("common/new.py", "from .s3 import copy", "common/s3.py"),
+        ("common/new.py", "from.s3 import copy", "common/s3.py"),
         ("common/deep/new.py", "from ..s3 import copy", "common/s3.py"),
         ("dag.py", "from common import (\n    s3,\n)", "common/s3.py"),
         ("dag.py", "x = 1; import config", "config.py"),
@@ -46,6 +47,20 @@ def test_every_way_to_import_is_seen(path: str, line: str, imported: str) -> Non
 def test_a_module_with_a_name_beyond_ascii_is_found() -> None:
     graph = imports_of({"größe.py": b"", "dag.py": "import größe".encode()})
     assert graph["dag.py"] == {"größe.py"}
+
+
+def test_of_a_package_and_a_file_of_one_name_the_package_is_imported() -> None:
+    sources = {
+        "orders.py": b"from orders.factory import build\n",
+        "orders/__init__.py": b"",
+        "orders/factory.py": b"",
+        "other.py": b"import orders\n",
+    }
+    for each in (sources, dict(reversed(sources.items()))):
+        graph = imports_of(each)
+        assert graph["orders.py"] == {"orders/__init__.py", "orders/factory.py"}
+        assert graph["other.py"] == {"orders/__init__.py"}
+        assert levels(graph)["orders.py"] > levels(graph)["orders/factory.py"]
 
 
 def test_modules_from_elsewhere_and_mentions_are_no_imports() -> None:
@@ -124,3 +139,9 @@ def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
 
 def test_importers_are_found_through_others() -> None:
     assert importers_of(imports_of(FOLDER), {"config.py"}) == {"common/s3.py", "orders.py"}
+
+
+def test_what_changed_is_an_importer_too_if_it_imports_something_else_that_changed() -> None:
+    changed = {"config.py", "orders.py"}
+    assert importers_of(imports_of(FOLDER), changed) == {"common/s3.py", "orders.py"}
+    assert importers_of({"a": ["h"], "b": ["h"], "h": []}, {"a"}) == frozenset()

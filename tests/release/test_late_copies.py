@@ -54,6 +54,37 @@ def test_a_new_file_whose_text_names_no_dag_and_that_fails_is_taken_back(world: 
     assert set(world.contents()) == {"dags/a.py"}
 
 
+def test_a_dag_that_was_parsed_beside_its_old_helper_is_not_proven(world: World) -> None:
+    """The usual commit, a DAG and its helper, where MWAA copied the DAG first and is slow to parse it again."""
+    world.patience = Patience()
+    world.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "old"})
+    parsed: list[float] = []
+
+    def look(airflow: FakeAirflow) -> None:
+        text = world.contents()["dags/a.py"]
+        if not parsed or (text != airflow.sources["a"] and len(parsed) == 1):
+            airflow.parse("a.py", text, "a")
+            parsed.append(world.clock())
+        if len(parsed) > 1 and world.clock() - parsed[1] >= 155:
+            airflow.parse("a.py", text, error="ImportError: h has changed")
+
+    world.airflow = FakeAirflow(each_look=look)
+    with pytest.raises(PipelineError, match="h has changed"):
+        world.sync({"a.py": f"import h\n{DAG.format(2)}", "h.py": "new"})
+    assert world.contents()["dags/h.py"] == "old"
+
+
+def test_a_dag_and_its_helper_take_no_longer_than_the_helper_alone(world: World) -> None:
+    late(world)
+    world.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "1"})
+    taken: list[float] = []
+    for files in ({"h.py": "2"}, {"h.py": "3", "a.py": f"import h\n{DAG.format(2)}"}):
+        began = world.clock()
+        assert world.sync(files).verified
+        taken.append(world.clock() - began)
+    assert taken == [Patience().settled] * 2
+
+
 def test_new_task_revisions_that_break_a_dag_are_taken_back(world: World) -> None:
     late(world, breaks("a.py", "_release.json", "etl-ingest:2"))
     world.sync({"a.py": DAG.format(1)})

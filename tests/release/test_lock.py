@@ -1,6 +1,7 @@
 """The lock against moto's S3."""
 
 from datetime import timedelta
+from hashlib import sha256
 from typing import BinaryIO
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline.errors import LockedError, PipelineError
 from pipeline.release.bucket import Stored, Written
 from pipeline.release.lock import StalePlanError, hold, read
+from pipeline.release.pointer import POINTER_KEY
 from pipeline.release.s3 import S3Bucket
 
 
@@ -113,6 +115,38 @@ def test_renewing_keeps_the_lock(bucket: S3Bucket) -> None:
         assert after.pointer.lock == before.pointer.lock
         lease.switch("release-1")
     assert read(bucket).pointer.release == "release-1"
+
+
+def test_a_fresh_lock_can_be_made_sure_of(bucket: S3Bucket) -> None:
+    with hold(bucket, read(bucket), owner="ann", purpose="sync", seconds=60) as lease:
+        before = read(bucket)
+        lease.renew()
+        assert read(bucket).etag != before.etag
+        bucket.put(POINTER_KEY, b"somebody's", sha256(b"somebody's").hexdigest())
+        lease.still_ours()
+        with pytest.raises(LockedError, match="taken over"):
+            lease.renew()
+
+
+def test_what_failed_before_is_known_until_a_release_is_complete(bucket: S3Bucket) -> None:
+    with hold(bucket, read(bucket), owner="ann", purpose="sync", seconds=60, failing=["b.py", "a.py"]) as lease:
+        assert read(bucket).pointer.failing == ("a.py", "b.py"), "also for whoever finds us dead"
+        lease.taken_back()
+    assert read(bucket).pointer.failing == ("a.py", "b.py")
+    with hold(bucket, read(bucket), owner="ann", purpose="sync", seconds=60, failing=["b.py"]) as lease:
+        lease.taken_back()
+        lease.switch_back("restored-1")
+    pointer = read(bucket).pointer
+    assert (pointer.release, pointer.lock, pointer.failing) == ("restored-1", None, ("b.py",))
+    with hold(bucket, read(bucket), owner="ann", purpose="sync", seconds=60, failing=[]) as lease:
+        lease.switch("release-1")
+    assert read(bucket).pointer.failing is None
+
+
+def test_how_old_the_pointer_is_is_told_by_s3_s_clock(bucket: S3Bucket) -> None:
+    with hold(bucket, read(bucket), owner="ann", purpose="sync", seconds=60):
+        pass
+    assert read(bucket).age < timedelta(minutes=30) < read(SilentBucket(bucket)).age
 
 
 def test_a_fresh_lock_is_not_renewed(bucket: S3Bucket) -> None:

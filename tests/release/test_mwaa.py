@@ -1,19 +1,28 @@
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.errors import LockedError, PipelineError
 from pipeline.release.mwaa import RequirementsError, update
 from tests.release.fakes import FakeMwaa
 
 
 def run(mwaa: FakeMwaa, **versions: str) -> list[str]:
     said: list[str] = []
-    update(mwaa, versions, "GRACEFUL", alive=lambda: None, tell=said.append, pause=lambda _: None)  # type: ignore[arg-type]
+    update(
+        mwaa,
+        versions,  # type: ignore[arg-type]
+        "GRACEFUL",
+        renew=lambda: None,
+        alive=lambda: None,
+        tell=said.append,
+        pause=lambda _: None,
+    )
     return said
 
 
 def test_it_waits_until_mwaa_runs_with_the_new_versions() -> None:
     mwaa = FakeMwaa(pinned={"requirements": "v1"}, looks=5)
     assert run(mwaa, requirements="v2", plugins="v9") == [
+        "the workers of etl-dev are replaced (GRACEFUL), which takes a while",
         "etl-dev is AVAILABLE",
         "the pip log says that requirements.txt is installed",
     ]
@@ -31,6 +40,29 @@ def test_a_failed_update_is_explained_in_mwaa_s_words() -> None:
     mwaa = FakeMwaa(fails_with="INCORRECT_CONFIGURATION: the file is not there")
     with pytest.raises(PipelineError, match="INCORRECT_CONFIGURATION: the file is not there"):
         run(mwaa, requirements="v2")
+
+
+def test_after_a_failed_update_the_versions_that_mwaa_restored_replace_no_worker() -> None:
+    mwaa = FakeMwaa(fails_with="no")
+    mwaa.pinned = {"requirements": "v1"}
+    mwaa.pip = lambda _: ["ERROR: no matching distribution of what failed"]
+    with pytest.raises(PipelineError):
+        run(mwaa, requirements="v2")
+    assert mwaa.status == "UPDATE_FAILED"
+    assert run(mwaa, requirements="v1") == [
+        "etl-dev runs with these versions: MWAA restored them when its last update failed"
+    ]
+    assert len(mwaa.calls) == 1
+
+
+def test_a_lock_that_was_lost_replaces_no_worker() -> None:
+    def lost() -> None:
+        raise LockedError("taken over")
+
+    mwaa = FakeMwaa()
+    with pytest.raises(LockedError):
+        update(mwaa, {"plugins": "v"}, "FORCED", renew=lost, alive=lambda: None, tell=lambda _: None)
+    assert mwaa.calls == []
 
 
 def test_after_a_failed_update_another_may_be_tried() -> None:
@@ -56,6 +88,7 @@ def test_the_lock_is_kept_alive_while_mwaa_works() -> None:
         FakeMwaa(looks=6),
         {"requirements": "v"},
         "FORCED",
+        renew=lambda: None,
         alive=lambda: signs.append(1),
         tell=lambda _: None,
         pause=lambda _: None,
@@ -70,7 +103,7 @@ def test_an_empty_pip_log_is_no_proof() -> None:
 
 
 def test_without_requirements_there_is_no_pip_log() -> None:
-    assert run(FakeMwaa(), plugins="v2") == ["etl-dev is AVAILABLE"]
+    assert run(FakeMwaa(), plugins="v2")[1:] == ["etl-dev is AVAILABLE"]
 
 
 @pytest.mark.parametrize("part", ["plugins", "startup"])

@@ -64,7 +64,15 @@ def mwaa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mwaa]:
 def test_the_pinned_versions_are_changed_by_update_environment(mwaa: Mwaa) -> None:
     environment = MwaaEnvironment(boto3.Session(), "etl-dev")
     versions: dict[Any, str] = {"requirements": "v1", "plugins": "v2", "startup": "v3"}
-    update(environment, versions, "GRACEFUL", alive=lambda: None, tell=lambda _: None, pause=lambda _: None)
+    update(
+        environment,
+        versions,
+        "GRACEFUL",
+        renew=lambda: None,
+        alive=lambda: None,
+        tell=lambda _: None,
+        pause=lambda _: None,
+    )
     assert mwaa.updates == [
         {
             "Name": "etl-dev",
@@ -128,8 +136,9 @@ def test_airflow_is_asked_through_mwaa(mwaa: Mwaa) -> None:
 
 def test_no_answer_of_airflow_is_not_taken_for_one(mwaa: Mwaa) -> None:
     assert mwaa.asked == []
-    with pytest.raises(AirflowUnreachableError, match="cannot be asked"):
+    with pytest.raises(AirflowUnreachableError, match="cannot be asked") as error:
         MwaaAirflow(boto3.Session(), "etl-dev").get("/importErrors")
+    assert not error.value.is_busy
 
 
 def test_an_error_of_airflow_s_is_told_apart() -> None:
@@ -191,3 +200,14 @@ class Answering:
             return {"RestApiStatusCode": 200, "RestApiResponse": {"dags": []}}
         self._times -= 1
         raise ClientError(self._response, "InvokeRestApi")  # type: ignore[arg-type]
+
+
+def test_a_network_that_fails_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so it is asked again where a refusal is final."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with pytest.raises(AirflowUnreachableError) as error:
+        MwaaAirflow(boto3.Session(region_name="eu-west-1"), "etl-dev").get("/dags")
+    assert error.value.is_busy

@@ -102,6 +102,9 @@ def test_a_release_is_verified_run_broken_and_taken_back(world: World) -> None:
     assert f"Release {first.id} was restored: 1 files put back, 0 deleted" in error.value.mend
     assert lock.read(world.environment.bucket).pointer.lock is None
 
+    with pytest.raises(PipelineError, match=r"(?s)smoke\.py has an import error.*GREETING"):
+        world.sync({})  # at once, while Airflow still shows the error of the first try
+
     with pytest.raises(PipelineError, match="failed, in say"):
         world.sync({"greetings.py": "GREETING = 'hello'\n", "smoke.py": DAG.format(does="raise ValueError(GREETING)")})
 

@@ -51,6 +51,24 @@ def test_a_dag_differs_by_tasks_dependencies_and_schedule(after: Dag, lines: lis
     assert found.added == found.removed == ()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (("ingest",), ("transform",), "load: container ingest → transform"),
+        ((), ("transform",), "load: container none → transform"),
+        (("ingest",), (), "load: container ingest → none"),
+        (("ingest",), ("ingest", "log"), "load: container ingest → ingest, log"),
+    ],
+)
+def test_a_task_that_runs_another_container_is_another(
+    before: tuple[str, ...], after: tuple[str, ...], line: str
+) -> None:
+    was, now = (Dag(file="a.py", tasks={"load": Task(operator="Fargate", containers=each)}) for each in (before, after))
+    touched = {"a.py": "its code changed"}
+    assert difference({"orders": was}, {"orders": now}, touched).changed == (DagChange("orders", (line,)),)
+    assert difference({"orders": was}, {"orders": was}, {}).changed == ()
+
+
 def test_dags_come_and_go_with_their_tasks_in_the_order_they_run() -> None:
     found = difference({"old": BEFORE}, {"new": BEFORE}, {})
     lines = ("in a.py, schedule: @daily", "3 tasks: ingest, check, report")

@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.release.plugins import EMPTY_ZIP
 from pipeline.release.tree import gather
+from tests.release.conftest import AsNobody
 from tests.release.values import write
 
 
@@ -128,6 +129,15 @@ def test_a_name_longer_than_s3_takes_is_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="does not exist"):
         gather(tmp_path / "dags")
+
+
+@pytest.mark.parametrize("shut", ["a.py", "sub", "q.sql", "plugins/p.py", "plugins/deep", "requirements.txt"])
+def test_what_cannot_be_read_is_named(readable_by_all: Path, as_nobody: AsNobody, shut: str) -> None:
+    names = ("a.py", "sub/b.py", "q.sql", "plugins/p.py", "plugins/deep/q.py", "requirements.txt")
+    write(readable_by_all, dict.fromkeys(names, ""))
+    with as_nobody(readable_by_all / shut), pytest.raises(PipelineError, match="cannot be read: Permission") as error:
+        gather(readable_by_all)
+    assert error.value.where == str(readable_by_all / shut)
 
 
 def test_a_file_that_changes_while_it_is_published_is_noticed(tmp_path: Path) -> None:

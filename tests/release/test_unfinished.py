@@ -1,6 +1,8 @@
 """Releases that failed in their midst, and whoever comes next: what is left unfinished is known and put right."""
 
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from werkzeug.wrappers import Response
@@ -11,11 +13,13 @@ from pipeline.release.bucket import ConflictError
 from pipeline.release.deploy import Origin
 from pipeline.release.pointer import POINTER_KEY
 from pipeline.release.record import PartName
+from pipeline.release.verify import Patience
 from tests.release.conftest import Aws
 from tests.release.fakes import FakeAirflow, FakeBucket
 from tests.release.values import ORIGIN, write
-from tests.release.world import World, broken, watching
+from tests.release.world import Errors, World, broken, watching
 
+SOMEBODY: dict[str, Any] = {"owner": "ann", "purpose": "sync", "seconds": 60}
 DAG = "from airflow.sdk import DAG\nversion = {}\n"
 
 
@@ -183,8 +187,103 @@ def test_in_an_encrypted_bucket_parts_that_are_there_are_neither_uploaded_nor_pi
     assert len(encrypted.mwaa.calls) == 1
 
 
+@pytest.mark.parametrize("opaque", [False, True], ids=["plain", "encrypted"])
+def test_the_same_release_again_right_after_it_was_taken_back_fails_again(world: World, opaque: bool) -> None:
+    late = late_world(world, opaque=opaque)
+    late.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "one"})
+    for _ in range(3):
+        with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+            late.sync({"h.py": "two"})
+        assert late.contents()["dags/h.py"] == "one"
+    assert any("may have left the import errors of a.py" in line for line in late.said)
+
+
+@pytest.mark.parametrize("change", [{"h.py": "one", "b.py": DAG.format(2)}, {"h.py": "one  # mended"}])
+def test_a_good_release_right_after_one_that_was_taken_back_is_verified_once_its_errors_are_gone(
+    world: World, change: dict[str, str]
+) -> None:
+    late = late_world(world)
+    late.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "one"})
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        late.sync({"h.py": "two"})
+    assert late.airflow is not None
+    assert late.airflow.errors, "still of the copy before"
+    assert late.sync(change).verified
+    assert not late.airflow.errors
+
+
+def test_an_error_of_a_file_that_was_taken_back_is_not_waited_for(world: World) -> None:
+    late = late_world(world, lambda files: {"c.py": "Traceback\nbad"} if "c.py" in files else {})
+    late.sync({"a.py": DAG.format(1)})
+    with pytest.raises(PipelineError, match=r"c\.py has an import error"):
+        late.sync({"c.py": DAG.format(1)})
+    assert late.airflow is not None
+    look = late.airflow.each_look
+
+    def forgets_late(airflow: FakeAirflow) -> None:
+        look(airflow)
+        airflow.errors["c.py"] = "Traceback\nbad"
+
+    late.airflow.each_look = forgets_late
+    assert late.sync({"c.py": None, "a.py": DAG.format(2)}).verified
+    assert not any("c.py" in line for line in late.said if "may have left" in line)
+
+
+def test_an_error_that_was_there_before_a_release_was_taken_back_is_still_an_old_one(world: World) -> None:
+    late = late_world(world, lambda files: {**a_needs_one(files), "old.py": "Traceback\nImportError: long since"})
+    airflow, late.airflow = late.airflow, None
+    late.sync({"a.py": f"import h\n{DAG.format(1)}", "h.py": "one", "old.py": DAG.format(1)})
+    late.airflow = airflow
+    late.clock.pause(60)
+    for _ in range(2):
+        with pytest.raises(PipelineError, match=r"a\.py has an import error") as error:
+            late.sync({"h.py": "two"})
+        assert "old.py" not in error.value.what
+    assert late.sync({"h.py": "one", "b.py": DAG.format(1)}).verified
+    assert lock.read(world.bucket).pointer.failing is None
+
+
+def test_what_fails_long_after_a_release_was_taken_back_is_not_of_its_making(aws: Aws, world: World) -> None:
+    failing: dict[str, str] = {}
+    late = late_world(world, lambda files: {**a_needs_one(files), **failing})
+    late.sync({"a.py": f"import h\n{DAG.format(1)}", "b.py": DAG.format(1), "h.py": "one"})
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        late.sync({"h.py": "two"})
+    failing["b.py"] = "Traceback\nKeyError: a variable that somebody deleted"
+    aws.ahead = timedelta(seconds=Patience().longest)
+    late.clock.pause(60)
+    assert late.sync({"h.py": "one  # as good"}).verified
+
+
+def test_a_data_file_that_an_interrupted_sync_brought_is_known_by_what_failed_before_it(world: World) -> None:
+    late = late_world(world, lambda files: {"a.py": "Traceback\nbad"} if files.get("c.yaml") == "bad" else {})
+    late.sync({"a.py": DAG.format(1), "c.yaml": "good"})
+    assert late.airflow is not None
+    look = late.airflow.each_look
+
+    def stop(airflow: FakeAirflow) -> None:
+        look(airflow)
+        if airflow.errors:
+            raise KeyboardInterrupt
+
+    late.airflow.each_look = stop
+    with pytest.raises(KeyboardInterrupt):
+        late.sync({"c.yaml": "bad"})
+    late.airflow.each_look = look
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        late.sync()
+
+
+def late_world(world: World, errors: Errors | None = None, *, opaque: bool = False) -> World:
+    """A world whose MWAA copies the bucket every 30 seconds."""
+    late = World(world.folder, FakeBucket(opaque=True)) if opaque else world
+    late.patience = Patience()
+    late.airflow = watching(late, errors or a_needs_one, copies_every=30)
+    return late
+
+
 def a_needs_one(files: Mapping[str, str]) -> dict[str, str]:
-    return {} if files.get("h.py") == "one" else {"a.py": "Traceback\nImportError: one"}
+    return {} if files.get("h.py", "").startswith("one") else {"a.py": "Traceback\nImportError: one"}
 
 
 def test_a_version_that_expired_is_found_before_anything_is_written(aws: Aws, world: World) -> None:
@@ -209,6 +308,54 @@ def test_a_lock_that_is_lost_while_the_former_release_is_restored_is_no_failed_r
     with pytest.raises(LockedError, match=r"taking back a release that had failed: a\.py has an import error") as error:
         world.sync({"a.py": DAG.format("broken")}, origin=Origin(ORIGIN.commit, ORIGIN.by, lock_seconds=0))
     assert error.value.exit_code == 3
+
+
+def test_a_lock_that_is_lost_before_mwaa_gets_the_former_requirements_back_replaces_no_worker(world: World) -> None:
+    world.sync({"a.py": "1", "requirements.txt": "pandas"})
+    world.mwaa.pip = lambda _: ["ERROR: no matching distribution"]
+    world.said = LosesTheLock(world)
+    with pytest.raises(LockedError, match="no matching distribution"):
+        world.sync({"requirements.txt": "polars"})
+    assert len(world.mwaa.calls) == 2, "for pandas, and for polars"
+
+
+def test_without_a_name_a_rollback_after_a_sync_that_did_not_end_goes_to_the_last_good_release(world: World) -> None:
+    zeroth, first = (world.sync({"a.py": n, "b.py": n, "requirements.txt": n}) for n in ("0", "1"))
+    stop_midway(world)
+    assert world.contents()["dags/a.py"] == "2"
+    assert world.roll_back().restores == first.id
+    assert world.contents() == {"dags/a.py": "1", "dags/b.py": "1"}
+    assert f"the DAG files are those of {first.id}" in world.said, "they go back before the workers"
+    assert pinned(world) == "1"
+    assert world.roll_back().restores == zeroth.id
+
+
+def test_without_a_name_a_rollback_after_a_sync_that_changed_nothing_yet_goes_to_the_one_before(world: World) -> None:
+    zeroth = world.sync({"a.py": "0"})
+    world.sync({"a.py": "1"})
+    with pytest.raises(KeyboardInterrupt), lock.hold(world.bucket, lock.read(world.bucket), **SOMEBODY):
+        raise KeyboardInterrupt
+    assert lock.read(world.bucket).pointer.unfinished
+    assert world.roll_back().restores == zeroth.id
+
+
+def test_without_a_name_a_rollback_after_one_that_did_not_end_goes_where_that_one_went(aws: Aws, world: World) -> None:
+    zeroth, _ = (world.sync({"a.py": f"import h  # {n}", "h.py": n}) for n in ("0", "1"))
+    aws.before = lambda sent: Response(status=403) if sent.writes and sent.path.endswith("h.py") else None
+    with pytest.raises(PipelineError, match="403"):
+        world.roll_back()
+    aws.before = lambda _: None
+    assert world.contents()["dags/a.py"] == "import h  # 0"
+    assert world.roll_back().restores == zeroth.id
+
+
+def stop_midway(world: World) -> None:
+    """A sync of everything, to 2, that a hand edit of b.py stops after a.py."""
+    write(world.folder, {"a.py": "2", "b.py": "import a  # 2", "requirements.txt": "2"})
+    prepared = world.prepare()
+    world.put_by_hand("dags/b.py", "hand")
+    with pytest.raises(ConflictError):
+        world.finish(prepared)
 
 
 class LosesTheLock(list[str]):

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.release.airflow import AirflowAnswerError
-from pipeline.release.verify import Dag, Expectation, Patience, Seen, judge, observe, verify
+from pipeline.release.airflow import AirflowAnswerError, AirflowUnreachableError
+from pipeline.release.verdict import Dag, Expectation, Seen, judge
+from pipeline.release.verify import Patience, observe, verify
 from tests.release.fakes import FakeAirflow, FakeClock
 
 NOW = Patience(copied=0, settled=0, deadline=0.2, poll=0)
@@ -85,7 +86,9 @@ def test_before_airflow_can_have_copied_the_files_nothing_is_proven() -> None:
         clock=clock,
     )
     assert clock.now >= Patience().settled
-    assert said == ["1 to come: Airflow has not had the time to copy and read all of it"]
+    assert said == ["1 to come: Airflow has not had the time to copy and read all of it"] * 2, (
+        "at first, after a minute"
+    )
 
 
 def test_a_slow_look_shows_what_was_there_when_it_began() -> None:
@@ -136,7 +139,8 @@ def test_a_new_import_error_fails_with_its_trace() -> None:
     airflow = FakeAirflow()
     airflow.parse("b.py", "text", "b")
     before = observe(airflow)
-    airflow.parse("b.py", "text", error="Traceback\nModuleNotFoundError: No module named 'nope'")
+    trace = "Traceback\nModuleNotFoundError: No module named 'nope'"
+    airflow.each_look = lambda now: now.parse("b.py", "text", error=trace)
     with pytest.raises(PipelineError, match="No module named 'nope'") as error:
         check(airflow, Expectation(), before)
     assert error.value.what.startswith("b.py has an import error")
@@ -205,11 +209,12 @@ class Busy(FakeAirflow):
     path: str = "/dagSources/a"
     status: int = 429
     times: int = 1
+    error: PipelineError | None = None
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         if path == self.path and self.times > 0:
             self.times -= 1
-            raise AirflowAnswerError(self.status, "not now", where=path)
+            raise self.error or AirflowAnswerError(self.status, "not now", where=path)
         return super().get(path, query)
 
 
@@ -243,6 +248,158 @@ def test_a_source_that_was_seen_is_not_asked_for_again() -> None:
     airflow.each_look = look
     check(airflow, Expectation(changed={"a.py": "new", "b.py": "new"}, defining=frozenset({"b.py"})), NOTHING)
     assert airflow.asked.count("/dagSources/a") == 1
+
+
+class Parsing(FakeAirflow):
+    """An Airflow that parses files one after the other, each so many seconds after the one before it."""
+
+    def __init__(
+        self, clock: FakeClock, files: int, seconds: float, *, start: float = 60, last: int | None = None
+    ) -> None:
+        super().__init__()
+        for number in range(files):
+            self.parse(f"{number:04}.py", "", f"d{number:04}")
+        done = iter(range(last or files))
+
+        def look(now: FakeAirflow) -> None:
+            for _ in range(int((clock.now - start) / seconds) - len(again)):
+                if (number := next(done, None)) is not None:
+                    again.append(number)
+                    now.parse(f"{number:04}.py", "", f"d{number:04}")
+
+        again: list[int] = []
+        self.each_look = look
+
+
+def wait(airflow: FakeAirflow, expectation: Expectation, clock: FakeClock, said: list[str], **given: Any) -> None:
+    patience = replace(Patience(), **given)
+    before = observe(airflow)
+    verify(
+        airflow,
+        expectation,
+        before,
+        alive=lambda: None,
+        tell=said.append,
+        patience=patience,
+        pause=clock.pause,
+        clock=clock,
+    )
+
+
+def all_affected(count: int) -> Expectation:
+    return Expectation(affected=frozenset(f"{number:04}.py" for number in range(count)))
+
+
+def test_an_airflow_that_gets_on_is_waited_for_beyond_the_deadline_and_says_how_far_it_is() -> None:
+    clock, said = FakeClock(), list[str]()
+    wait(Parsing(clock, 400, seconds=3), all_affected(400), clock, said)
+    assert clock.now > 1200 > Patience().deadline
+    assert said[0] == "400 to come: d0000 has not been parsed since what 0000.py imports changed"
+    assert any(line.startswith("200 of 400 to come: ") for line in said)
+
+
+def test_a_number_that_falls_is_told_every_minute_though_the_first_stays_the_same() -> None:
+    clock, said = FakeClock(), list[str]()
+    airflow = Parsing(clock, 300, seconds=3)
+    look = airflow.each_look
+
+    def but_the_first(now: FakeAirflow) -> None:
+        look(now)
+        now.dags["d0000"]["last_parsed_time"] = "t1" if clock.now < 1000 else "t2"
+
+    airflow.each_look = but_the_first
+    wait(airflow, all_affected(300), clock, said)
+    assert len(said) >= 1000 / 60 - 1
+    assert len({line.partition(" to come")[0] for line in said}) > 10
+
+
+def test_an_airflow_that_gets_on_no_longer_is_given_up_and_the_rest_is_counted() -> None:
+    clock = FakeClock()
+    with pytest.raises(PipelineError, match=r"not within 9\d\d s, 120 of 400 to come: d0280 has .*; and 110 more"):
+        wait(Parsing(clock, 400, seconds=3, last=280), all_affected(400), clock, [])
+    assert clock.now < 60 + 280 * 3 + Patience().settled + 10
+
+
+def test_an_airflow_that_gets_on_is_given_up_when_the_longest_time_is_over() -> None:
+    clock = FakeClock()
+    with pytest.raises(PipelineError, match="not within 1000 s"):
+        wait(Parsing(clock, 400, seconds=3), all_affected(400), clock, [], longest=1000)
+
+
+def test_a_time_that_airflow_s_options_make_longer_than_the_longest_counts() -> None:
+    clock = FakeClock()
+    with pytest.raises(PipelineError, match="not within 5000 s"):
+        wait(Parsing(clock, 2, seconds=9000), all_affected(2), clock, [], deadline=5000)
+
+
+def test_a_file_that_should_define_a_dag_and_defines_none_is_a_remark_where_airflow_parses_others() -> None:
+    clock, said = FakeClock(), list[str]()
+    here = Expectation(changed={"dev_only.py": "new"}, defining=frozenset({"dev_only.py"}))
+    wait(Parsing(clock, 1, seconds=30), here, clock, said)
+    assert said[-1].startswith("remark: no DAG of dev_only.py has appeared within 600 s; the release stays")
+    with pytest.raises(PipelineError, match=r"not within 600 s: no DAG of dev_only\.py has appeared"):
+        wait(Parsing(clock, 1, seconds=9000), here, clock, said)
+
+
+def test_an_error_that_airflow_has_not_found_again_since_the_copy_is_waited_for() -> None:
+    def seen_at(when: str) -> Seen:
+        return Seen({}, {"a.py": "Traceback"}, {"a.py": when} if when else {})
+
+    def verdict(now: Seen, mark: Seen) -> tuple[int, int]:
+        found = judge(Expectation(), NOTHING, mark, now, {}, settled=True)
+        return len(found.failures), len(found.waiting)
+
+    assert verdict(seen_at("t1"), mark=seen_at("t1")) == (0, 1)
+    assert verdict(seen_at("t2"), mark=seen_at("t1")) == (1, 0)
+    assert verdict(seen_at("t1"), mark=NOTHING) == (1, 0)
+    assert verdict(seen_at(""), mark=seen_at("")) == (1, 0), "an Airflow that does not say when"
+
+
+def test_when_an_error_was_found_is_read() -> None:
+    airflow = FakeAirflow()
+    airflow.parse("a.py", "", error="trouble")
+    first = observe(airflow).found
+    airflow.parse("a.py", "", error="trouble")
+    assert set(first) == {"a.py"}
+    assert observe(airflow).found != first
+
+
+@pytest.mark.parametrize("files", [1, 50])
+def test_of_files_with_many_dags_one_source_each_is_asked_for_and_the_lock_kept_meanwhile(files: int) -> None:
+    airflow = FakeAirflow()
+    clock = FakeClock()
+    signs: list[int] = []
+
+    def look(now: FakeAirflow) -> None:
+        for file in range(files):
+            now.parse(f"{file}.py", "new", *(f"d{file}-{number}" for number in range(200 // files)))
+
+    look(airflow)
+    before = observe(airflow)
+    airflow.each_look = look
+    verify(
+        airflow,
+        Expectation(changed={f"{file}.py": "new" for file in range(files)}),
+        before,
+        alive=lambda: signs.append(len(airflow.asked)),
+        tell=lambda _: None,
+        pause=clock.pause,
+        clock=clock,
+    )
+    sources = [number for number, path in enumerate(airflow.asked) if path.startswith("/dagSources")]
+    assert len(sources) == files
+    assert set(sources) <= set(signs), "before every one"
+
+
+def test_a_connection_that_fails_once_proves_nothing_against_a_release() -> None:
+    airflow = Busy()
+    airflow.error = AirflowUnreachableError("connection reset")
+    airflow.error.is_busy = True
+    airflow.parse("a.py", "new", "a")
+    assert check(airflow, Expectation(changed={"a.py": "new"}), NOTHING) == ["Airflow is asked again: connection reset"]
+    airflow.times, airflow.error.is_busy = 1, False
+    with pytest.raises(AirflowUnreachableError):
+        check(airflow, Expectation(changed={"a.py": "new"}), NOTHING)
 
 
 def test_a_long_patience_is_said_with_its_reason() -> None:

@@ -21,7 +21,8 @@ from pipeline.localaws.mwaa.sessions import title_of
 from pipeline.process import CommandError, run
 from pipeline.release import pip_log
 from pipeline.release.airflow import AirflowAnswerError, MwaaAirflow
-from pipeline.release.verify import Expectation, Patience, observe, verify
+from pipeline.release.verdict import Expectation
+from pipeline.release.verify import Patience, observe, verify
 from tests.localaws.mwaa.world import DAG, World, archive, until
 
 pytestmark = pytest.mark.airflow
