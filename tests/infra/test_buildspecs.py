@@ -1,5 +1,6 @@
 """What stands in buildspecs/*.yml arrives in CodeBuild, whole."""
 
+import ast
 import json
 import os
 import subprocess
@@ -162,3 +163,11 @@ def test_commands_may_be_one_text_and_everything_unknown_is_kept() -> None:
 def test_a_missing_buildspec_is_named() -> None:
     with pytest.raises(UsageError, match=r"buildspecs/none\.yml does not exist"):
         buildspec.load("none")
+
+
+def test_the_checks_of_the_stacks_lean_on_no_other_tests() -> None:
+    """They run in the pipeline; a team may do without the tests of the product."""
+    for file in (PROJECT / "tests" / "infra").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
+                assert str(node.module).startswith("tests.infra"), f"{file.name}:{node.lineno}"

@@ -6,11 +6,24 @@ import pytest
 
 from pipeline.diff import settings_of
 from pipeline.images.containers import Container
+from pipeline.release.environment import Deployment
 from pipeline.release.stack_settings import task_of, wanted_task
 from tests.infra.conftest import ACCOUNT, CONTAINERS, Assembly
-from tests.release.values import deployment
 
 DATA = "data"  # the bucket, which a template knows by a reference only
+THERE = Deployment(
+    environment="dev",
+    account=ACCOUNT,
+    region="eu-west-1",
+    bucket="dags",
+    airflow_environment="etl-dev",
+    cluster="etl-dev",
+    subnets=(),
+    security_groups=(),
+    data_bucket=DATA,
+    task_definitions={},
+    log_group="/etl/dev",
+)
 
 
 @pytest.mark.parametrize("container", [each for each in CONTAINERS if each.task], ids=lambda each: each.name)
@@ -20,9 +33,7 @@ def test_a_task_that_is_deployed_as_declared_does_not_differ(assembly: Assembly,
         for each in assembly.resources("AWS::ECS::TaskDefinition", "etl-dev-tasks").values()
         if each["Properties"]["Family"].endswith(f"-{container.name}")
     ]
-    there = deployment("dags")
-    assert (there.account, there.region, there.data_bucket) == (ACCOUNT, "eu-west-1", DATA)
-    assert task_of(described(made), container.name) == wanted_task(settings_of(container), there)
+    assert task_of(described(made), container.name) == wanted_task(settings_of(container), THERE)
 
 
 def described(made: dict[str, Any]) -> Any:
