@@ -21,8 +21,12 @@ class CommandError(PipelineError):
         self.command = tuple(command)
         self.code = code
         self.output = output
-        tail = "\n".join(output.strip().splitlines()[-LINES_SHOWN:])
-        super().__init__(f"`{' '.join(command)}` ended with code {code}\n{tail}".rstrip())
+        super().__init__(f"`{' '.join(command)}` ended with code {code}\n{self.last_lines}".rstrip())
+
+    @property
+    def last_lines(self) -> str:
+        """The end of its output, where tools say the cause."""
+        return "\n".join(self.output.strip().splitlines()[-LINES_SHOWN:])
 
 
 def run(

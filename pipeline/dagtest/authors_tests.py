@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.console import out, step
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
 from pipeline.junit import instead
-from pipeline.process import LINES_SHOWN, CommandError, run
+from pipeline.process import CommandError, run
 
 TESTS = Path("tests/dags")
 NAMES = ("test_*.py", "*_test.py")  # as pytest finds them
@@ -64,8 +64,8 @@ def run_them(
     except CommandError as error:
         out.print(error.output, markup=False)
         if not report.exists():  # a conftest.py that cannot be imported, most of the time
-            lines = error.output.strip().splitlines()
-            report.write_bytes(instead(str(TESTS), "pytest ended before any test was run", lines[-LINES_SHOWN:]))
+            lines = error.last_lines.splitlines()
+            report.write_bytes(instead(str(TESTS), "pytest ended before any test was run", lines))
         return False
     out.print(answer.strip().splitlines()[-1], markup=False)
     return True

@@ -16,7 +16,7 @@ from pipeline.dagtest.testing import DAGS, Outcome, airflow_options, run_test, v
 from pipeline.dagtest.upgrade import Comparison, compare
 from pipeline.errors import PipelineError, UsageError
 from pipeline.junit import instead
-from pipeline.process import LINES_SHOWN, CommandError, run
+from pipeline.process import CommandError, run
 
 REPORTS = Path("reports")
 WRITTEN = ("dags.json", "dags.xml", "dags-unit.xml", "dags-coverage.xml")
@@ -182,6 +182,5 @@ def stacks() -> None:
             answer = run([sys.executable, "-m", "pytest", "-q", "-m", "not app", "tests/infra", report])
         except CommandError as error:
             out.print(error.output, markup=False)
-            last = "\n".join(error.output.strip().splitlines()[-LINES_SHOWN:])
-            raise PipelineError("the checks of the stacks failed", where="tests/infra", mend=last) from None
+            raise PipelineError("the checks of the stacks failed", where="tests/infra", mend=error.last_lines) from None
     out.print(answer.strip().splitlines()[-1], markup=False)

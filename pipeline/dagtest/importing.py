@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
 from pipeline.errors import PipelineError
-from pipeline.process import LINES_SHOWN, CommandError, run
+from pipeline.process import CommandError, run
 
 WORKER = Path(__file__).with_name("worker")
 MEMORY = 2 << 30  # bytes a file may take: an mw1.small scheduler has 2 GB for all of them
@@ -121,9 +121,8 @@ def _answer(importing: Importing, job: Path, stop: Event | None) -> str:
     try:
         return run(command, cwd=job.parent, timeout=importing.budget + STARTING, stop=stop)
     except CommandError as error:
-        last = "\n".join(error.output.strip().splitlines()[-LINES_SHOWN:])
         raise PipelineError(
-            f"Airflow ended with code {error.code} before all DAG files were imported\n{last}".rstrip(),
+            f"Airflow ended with code {error.code} before all DAG files were imported\n{error.last_lines}".rstrip(),
             where=importing.environment.name,
             mend="A plugin, airflow_local_settings.py or a DAG file ends it. Take out what the last lines name.",
         ) from None

@@ -22,7 +22,7 @@ from pipeline.dagtest.constraints import Constraints, constraints_for
 from pipeline.dagtest.importing import WORKER
 from pipeline.dagtest.rules import Problem, Verdict
 from pipeline.errors import PipelineError
-from pipeline.process import LINES_SHOWN, CommandError, run
+from pipeline.process import CommandError, run
 from pipeline.pythons import find_uv, mwaa_python
 
 REQUIREMENTS = "dags/requirements.txt"
@@ -168,7 +168,7 @@ def _unloaded(environment: AirflowEnvironment, known: Mapping[str, str]) -> Iter
     try:
         answer = run([*environment.alone(known), str(environment.python), str(WORKER / "plugins.py")], timeout=LOADING)
     except CommandError as error:
-        last = "\n".join(error.output.strip().splitlines()[-LINES_SHOWN:])
+        last = error.last_lines
         what = f"loading it ends Airflow with code {error.code}: {last.splitlines()[-1] if last else 'without a word'}"
         yield Problem(what, "Airflow would not start.", details=last)
         return
