@@ -5,9 +5,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# XML 1.0 forbids them, and terminals' colour codes begin with one.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+# XML 1.0 has no characters for these; what a program prints may hold them.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def xml_text(text: str) -> str:
+    """The text as XML can hold it: without terminals' colours, and with a ? for each character that XML has not."""
+    return _NOT_XML.sub("?", _COLOUR.sub("", text))
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ def instead(suite: str, problem: str, lines: Sequence[str]) -> bytes:
     """A report with one error: what a reader of test reports sees when the tests never came to report themselves."""
     whole = ET.Element("testsuite", name=suite, tests="1", errors="1", failures="0", skipped="0", time="0")
     case = ET.SubElement(whole, "testcase", classname=suite, name="tests can be run", time="0")
-    error = ET.SubElement(case, "error", message=_allowed(problem))
-    error.text = _allowed("\n".join(lines))
+    error = ET.SubElement(case, "error", message=xml_text(problem))
+    error.text = xml_text("\n".join(lines))
     suites = ET.Element("testsuites")
     suites.append(whole)
     return bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
@@ -47,7 +52,3 @@ def instead(suite: str, problem: str, lines: Sequence[str]) -> bytes:
 def _name(case: ET.Element) -> str:
     suite = case.get("classname", "")
     return f"{suite}.{case.get('name', '')}" if suite else case.get("name", "")
-
-
-def _allowed(text: str) -> str:
-    return _FORBIDDEN.sub("", _COLOUR.sub("", text))

@@ -1,13 +1,10 @@
 """Verdicts as JUnit XML: a test case for each file and rule, as CodeBuild's report groups read it."""
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from pipeline.dagtest.rules import Problem, Verdict
-
-# XML 1.0 has no characters for these; what a DAG file prints may hold them.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from pipeline.junit import xml_text
 
 
 def place(verdict: Verdict, problem: Problem) -> str:
@@ -34,25 +31,25 @@ def report(verdicts: Sequence[Verdict], name: str) -> bytes:
         case = ET.SubElement(
             suite,
             "testcase",
-            classname=_clean(verdict.path),
+            classname=xml_text(verdict.path),
             name=verdict.rule,
-            file=_clean(verdict.path),
+            file=xml_text(verdict.path),
             time=f"{verdict.seconds:.3f}",
         )
         if verdict.skipped:
             skipped += 1
-            ET.SubElement(case, "skipped", message=_clean(verdict.skipped))
+            ET.SubElement(case, "skipped", message=xml_text(verdict.skipped))
         elif verdict.problems:
             first = verdict.problems[0]
             if first.line:
                 case.set("line", str(first.line))
             message = "; ".join(_short(verdict, problem) for problem in verdict.problems)
             if verdict.fails:
-                element = ET.SubElement(case, "failure", type=verdict.rule, message=_clean(message))
+                element = ET.SubElement(case, "failure", type=verdict.rule, message=xml_text(message))
             else:
                 skipped += 1
-                element = ET.SubElement(case, "skipped", message=_clean(f"warning: {message}"))
-            element.text = _clean("\n\n".join(_whole(verdict, problem) for problem in verdict.problems))
+                element = ET.SubElement(case, "skipped", message=xml_text(f"warning: {message}"))
+            element.text = xml_text("\n\n".join(_whole(verdict, problem) for problem in verdict.problems))
     suite.set("tests", str(len(verdicts)))
     suite.set("failures", str(sum(verdict.fails for verdict in verdicts)))
     suite.set("errors", "0")
@@ -73,7 +70,3 @@ def _whole(verdict: Verdict, problem: Problem) -> str:
     return "\n".join(
         part for part in (f"{place(verdict, problem)}: {sentence(problem)}", problem.mend, problem.details) if part
     )
-
-
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("?", text)

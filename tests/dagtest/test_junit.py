@@ -39,7 +39,7 @@ def test_a_warning_is_seen_and_does_not_fail() -> None:
 def test_what_xml_cannot_hold_is_replaced_and_the_rest_survives() -> None:
     odd = Problem("a\x00b\x1b[31m <&> ü 🙂 \ud800", "m")
     failure = suite_of(Verdict("dags/a.py", "imports", (odd,)))[0][0]
-    assert failure.get("message") == "dags/a.py: a?b?[31m <&> ü 🙂 ?. m"
+    assert failure.get("message") == "dags/a.py: a?b <&> ü 🙂 ?. m"
 
 
 def test_a_report_of_nothing_is_still_a_report() -> None:

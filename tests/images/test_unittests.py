@@ -286,11 +286,3 @@ def test_only_what_exists_and_has_tests_can_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder tests"):
         with_tests(found, ("x",))
     assert with_tests(found, ()) == []
-
-
-def test_a_report_holds_whatever_a_program_prints() -> None:
-    document = junit.instead("x", "it \x1b[31mfailed\x1b[0m <&>", ["\x00\x07 \x1b[1mline\x1b[0m", "caf\ufffe"])
-    root = ET.fromstring(document)  # noqa: S314 - our own
-    (error,) = root.iter("error")
-    assert (error.get("message"), error.text) == ("it failed <&>", " line\ncaf")
-    assert junit.read(document).failing == ("x.tests can be run",)
