@@ -7,7 +7,8 @@
 Everything else comes from `_release.json`, which the deploy writes beside the DAGs: the cluster, the network, and the
 exact revision of each container's task definition. Parsing a DAG reads that file and calls no API; a DAG therefore
 starts the images it was released and tested with. Where the file is missing, on a laptop and in tests, a placeholder
-takes its place: DAGs parse, and a task that runs all the same names the cluster `no-release`.
+takes its place: DAGs parse, and a task that runs all the same names the cluster `no-release`. `RELEASE.environment` is
+the environment's name there too: `pipeline test dags` tests what reads it once as each environment of cdk.json.
 
 What happens in Airflow, and to the container:
 
@@ -22,6 +23,7 @@ What happens in Airflow, and to the container:
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,6 +41,7 @@ from fargate_trigger import ContainerDone
 
 RELEASE_FILE = Path(__file__).with_name("_release.json")
 FORMAT = 1
+PLACE = "AIRFLOW__RELEASE__ENVIRONMENT"  # an option of Airflow: whose placeholder it is, where there is no release
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,13 @@ def read_release(path: Path) -> Release:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Release(
-            "no-release", "eu-west-1", "no-release", ("no-release",), ("no-release",), "no-release", is_placeholder=True
+            environment=os.environ.get(PLACE, "no-release"),
+            region="eu-west-1",
+            cluster="no-release",
+            subnets=("no-release",),
+            security_groups=("no-release",),
+            data_bucket="no-release",
+            is_placeholder=True,
         )
     if document.get("format") != FORMAT:
         raise ValueError(f"{path} has the format {document.get('format')!r}; this helper reads format {FORMAT}")

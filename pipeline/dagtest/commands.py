@@ -66,10 +66,12 @@ def _test_dags(
         wrong += _compared(compare(now.verdicts, outcome.verdicts), configured.airflow.version, wanted)
     else:
         if not paths:
-            (REPORTS / "dags.json").write_bytes(structures.document(outcome.files, outcome.checksums, outcome.folder))
+            found = structures.document(outcome.environments, outcome.checksums, outcome.folder)
+            (REPORTS / "dags.json").write_bytes(found)
         print_verdicts(outcome.verdicts, outcome.files)
         bad = {verdict.path for verdict in outcome.verdicts if verdict.fails}
         wrong += [f"{len(bad)} of {len(outcome.files)} DAG files"] if bad else []
+    *_, last = configured.environments
     if (
         not paths
         and authors_tests.exist(project)
@@ -78,8 +80,8 @@ def _test_dags(
             project,
             DAGS,
             REPORTS,
-            region=configured.region,
-            options=airflow_options(configured),
+            region=configured.region_of(last),
+            options=airflow_options(configured, last),
             variables=variables(configured.dag_tests),
         )
     ):
@@ -148,12 +150,13 @@ def requirements(version: str | None, run_startup: bool) -> None:
     configured = settings.load(project)
     _remove("requirements.xml")
     wanted = version or configured.airflow.version
+    *_, last = configured.environments
     with _reported("requirements.xml", "requirements"):
         verdicts = installing.run_test(
             project,
             wanted,
-            configured.region,
-            airflow_options(configured),
+            configured.region_of(last),
+            airflow_options(configured, last),
             variables(configured.dag_tests),
             run_startup=run_startup,
         )

@@ -76,17 +76,17 @@ class Results:
     """The results for one way of importing.
 
     Attributes:
+        importing: That way.
         path: Where they are kept.
         before: The DAG folder as it was before anything was imported.
-        dag_folder: That folder.
         entries: File → its document and what it depends on.
         listing: Which DAG files there are in which paths of which snapshot.
         documents: File → the worker's document, of this run or of an earlier one.
     """
 
+    importing: Importing
     path: Path
     before: Snapshot
-    dag_folder: Path
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     listing: dict[str, Any] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
@@ -107,13 +107,18 @@ class Results:
         ]
         key = _digest(json.dumps(parts).encode())[:16]
         path = importing.project / FOLDER / "results" / f"{key}.json"
-        results = Results(path, before, importing.dag_folder)
+        results = Results(importing, path, before)
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
             results.entries, results.listing = dict(kept["entries"]), dict(kept["listing"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return results
+
+    @property
+    def dag_folder(self) -> Path:
+        """The DAG folder."""
+        return self.importing.dag_folder
 
     def valid(self) -> tuple[str, ...]:
         """The files whose results can be used again; they are in `documents` from here on."""

@@ -1,10 +1,10 @@
 """`dags.json`: what the DAGs are, tasks, dependencies and schedule, for whoever compares two releases. Pure.
 
-{"format": 1,
+{"format": 2,
  "files": {"orders.py": "SHA-256 of the file, of every one in the DAG folder"},
- "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 0 * * *",
-                           "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["validate"],
-                                                "containers": ["ingest"]}}}}}
+ "dags": {"dev": {"orders_daily": {"file": "orders.py", "schedule": "0 0 * * *",
+                                   "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["validate"],
+                                                        "containers": ["ingest"]}}}}}}
 
 with paths below the DAG folder.
 """
@@ -15,15 +15,15 @@ from pathlib import PurePosixPath
 
 from pipeline.dagtest.facts import Dag, DagFile, Task
 
-FORMAT = 1
+FORMAT = 2
 _NOTHING_STARTS_IT = ("", "None")  # Airflow's summaries of a schedule that is none
 
 
-def document(files: Sequence[DagFile], checksums: Mapping[str, str], folder: str) -> bytes:
+def document(environments: Mapping[str, Sequence[DagFile]], checksums: Mapping[str, str], folder: str) -> bytes:
     """The structures of all DAGs, as JSON.
 
     Args:
-        files: The DAG files.
+        environments: Environment → the DAG files as they are there.
         checksums: Path below the DAG folder → SHA-256, for every file in it: what a DAG is can depend on any of them,
             and whoever compares must notice that one came or changed since.
         folder: The DAG folder, written as in `files`; paths in the document are below it.
@@ -31,7 +31,10 @@ def document(files: Sequence[DagFile], checksums: Mapping[str, str], folder: str
     structures = {
         "format": FORMAT,
         "files": dict(checksums),
-        "dags": {dag.dag_id: {"file": _below(file.path, folder), **_dag(dag)} for file in files for dag in file.dags},
+        "dags": {
+            name: {dag.dag_id: {"file": _below(file.path, folder), **_dag(dag)} for file in files for dag in file.dags}
+            for name, files in environments.items()
+        },
     }
     return json.dumps(structures, sort_keys=True).encode()
 

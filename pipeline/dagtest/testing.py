@@ -1,19 +1,20 @@
 """One test of DAG files in one Airflow, from the settings to the verdicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
-from pipeline.dagtest.facts import DagFile, dag_file
-from pipeline.dagtest.importing import MEMORY, Imported, Importing, import_files
+from pipeline.dagtest.facts import DagFile, Shown, dag_file
+from pipeline.dagtest.importing import MEMORY, Importing, import_files
 from pipeline.dagtest.old_names import old_names
 from pipeline.dagtest.project_containers import tasks_and_bases
 from pipeline.dagtest.results import Results
 from pipeline.dagtest.rules import Project, Verdict, denied, judge, levels
+from pipeline.dagtest.variants import OPTION, everywhere, together, varying
 from pipeline.settings import DagTests, Settings
 
 DAGS = Path("dags")
@@ -27,20 +28,22 @@ class Outcome:
     """What became of a test.
 
     Attributes:
-        files: Every DAG file.
+        files: Every DAG file, with the DAGs that it has in any environment.
+        environments: Environment → every DAG file, as it is there.
         verdicts: Every rule's, of every file.
         folder: The DAG folder, written as in `files`.
         checksums: Path below the DAG folder → SHA-256, for every file in it.
     """
 
     files: tuple[DagFile, ...]
+    environments: Mapping[str, tuple[DagFile, ...]]
     verdicts: tuple[Verdict, ...]
     folder: str
     checksums: Mapping[str, str]
 
 
 def run_test(
-    environment: AirflowEnvironment,
+    airflow: AirflowEnvironment,
     project: Path,
     settings: Settings,
     paths: Sequence[Path] = (),
@@ -49,8 +52,11 @@ def run_test(
 ) -> Outcome:
     """Import the DAG files of the paths and judge them by every rule.
 
+    They are imported as the last environment does, the one that must not break: production. Those that may be others
+    elsewhere are imported as each other environment does, too.
+
     Args:
-        environment: The Airflow to test with.
+        airflow: The Airflow to test with.
         project: The project's folder.
         settings: The project's.
         paths: Files or folders; the DAG folder by default.
@@ -60,17 +66,7 @@ def run_test(
     used = levels(demands.rules, demands.exceptions)
     root = project.resolve()
     wanted_paths = paths or (root / DAGS,)
-    importing = Importing(
-        environment,
-        root,
-        (root / DAGS).resolve(),
-        settings.region,
-        airflow_options(settings),
-        variables(demands),
-        denied(demands.rules, demands.exceptions),
-        demands.seconds,
-        demands.budget,
-    )
+    *others, last = settings.environments
 
     def shown(path: str) -> str:
         file, colon, line = path.rpartition(":")
@@ -78,31 +74,73 @@ def run_test(
         relative = str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
         return f"{relative}:{line}" if colon and line.isdigit() else relative
 
-    def told(path: str) -> DagFile:
-        return dag_file(results.documents[path], shown, demands.seconds, MEMORY, is_kept=path in known)
+    def results_in(name: str) -> Results:
+        return Results.load(_importing(airflow, root, settings, name))
 
-    results = Results.load(importing)
-    known = frozenset(() if again else results.valid())
-    listed = None if again else results.listed(wanted_paths)
-    is_unchanged = listed is not None and known.issuperset(listed)
+    results = results_in(last)
     with ThreadPoolExecutor(2) as beside, _stopping() as stop:
-        imports = None if is_unchanged else beside.submit(import_files, importing, wanted_paths, sorted(known), stop)
         wanted = any(used[name] != "off" for name in ABOUT_OLD_NAMES)
-        found = beside.submit(old_names, environment, wanted_paths, shown, stop) if wanted else None
-        kept = {path: told(path) for path in known}  # while Airflow is imported
-        if imports:
-            imported = imports.result()
-            results.take(wanted_paths, imported.files, imported.documents)
-            results.save()
-        else:
-            imported = Imported(listed or (), ())
+        found = beside.submit(old_names, airflow, wanted_paths, shown, stop) if wanted else None
+        files = {last: _files(results, wanted_paths, shown, beside, stop, again=again)}
+        differing = [root / path for path in varying(files[last], lambda path: _text(root / path))]
+        for name in others:
+            here = _files(results_in(name), differing, shown, beside, stop, again=again) if differing else ()
+            named = {file.path: file for file in here}
+            files[name] = tuple(named.get(file.path, file) for file in files[last])
         names = found.result() if found else {}
-    files = tuple(kept.get(path) or told(path) for path in imported.files if path in results.documents)
     containers, bases = tasks_and_bases(root / "containers")
-    known_project = Project(environment.version, containers, bases, demands, old_names=names)
-    folder = importing.dag_folder
-    checksums = {str(Path(path).relative_to(folder)): digest for path, digest in results.before.digests.items()}
-    return Outcome(files, judge(files, known_project), shown(str(folder)), checksums)
+    known_project = Project(airflow.version, containers, bases, demands, old_names=names)
+    in_order = {name: files[name] for name in settings.environments}
+    folder = results.dag_folder
+    return Outcome(
+        everywhere(in_order),
+        in_order,
+        together({name: judge(each, known_project) for name, each in in_order.items() if differing or name == last}),
+        shown(str(folder)),
+        {str(Path(path).relative_to(folder)): digest for path, digest in results.before.digests.items()},
+    )
+
+
+def _files(
+    results: Results, paths: Sequence[Path], shown: Shown, beside: Executor, stop: Event, *, again: bool
+) -> tuple[DagFile, ...]:
+    """Every DAG file in the paths; those whose result is not known are imported."""
+    importing = results.importing
+    known = frozenset(() if again else results.valid())
+
+    def told(path: str) -> DagFile:
+        return dag_file(results.documents[path], shown, importing.seconds, MEMORY, is_kept=path in known)
+
+    listed = None if again else results.listed(paths)
+    if listed is not None and known.issuperset(listed):
+        return tuple(told(path) for path in listed if path in results.documents)
+    imports = beside.submit(import_files, importing, paths, sorted(known), stop)
+    kept = {path: told(path) for path in known}  # while Airflow is imported
+    imported = imports.result()
+    results.take(paths, imported.files, imported.documents)
+    results.save()
+    return tuple(kept.get(path) or told(path) for path in imported.files if path in results.documents)
+
+
+def _importing(airflow: AirflowEnvironment, root: Path, settings: Settings, name: str) -> Importing:
+    """How DAG files are imported as an environment does it."""
+    demands = settings.dag_tests
+    return Importing(
+        airflow,
+        root,
+        (root / DAGS).resolve(),
+        settings.region_of(name),
+        airflow_options(settings, name),
+        variables(demands),
+        denied(demands.rules, demands.exceptions),
+        demands.seconds,
+        demands.budget,
+    )
+
+
+def _text(path: Path) -> str:
+    """A file's text; none of one that a DAG file has removed."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 @contextmanager
@@ -116,15 +154,13 @@ def _stopping() -> Iterator[Event]:
         raise
 
 
-def airflow_options(settings: Settings) -> Mapping[str, str]:
-    """The `airflow_options` that DAGs are tested with, as Airflow reads them from the environment (MWAA user guide).
+def airflow_options(settings: Settings, name: str) -> Mapping[str, str]:
+    """An environment's `airflow_options` and its name, as Airflow reads options from the environment (MWAA user guide).
 
-    Those of the last environment, the one that must not break: production. Of sections in `ELSEWHERE` none.
+    Of sections in `ELSEWHERE` none.
     """
-    last = list(settings.environments.values())[-1:]
-    named = (
-        (*name.partition("."), value) for environment in last for name, value in environment.airflow_options.items()
-    )
+    wanted = {**settings.environment(name).airflow_options, OPTION: name}
+    named = ((*option.partition("."), value) for option, value in wanted.items())
     return {
         f"AIRFLOW__{section.replace('.', '_')}__{key}".upper(): value
         for section, _, key, value in named

@@ -7,6 +7,7 @@ from time import sleep
 from typing import Any, Final
 
 from pipeline import names
+from pipeline.dagtest.variants import OPTION
 from pipeline.errors import PipelineError
 from pipeline.localairflow.environment import LocalEnvironment
 from pipeline.localaws.region import LocalRegion
@@ -147,7 +148,7 @@ class WorkingTree:
             s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
 
     def _request(self, name: str, versions: Mapping[str, str]) -> dict[str, Any]:
-        wanted = next(iter(self.settings.environments.values()))
+        first, wanted = next(iter(self.settings.environments.items()))
         return {
             "Name": name,
             "AirflowVersion": self.settings.airflow.version,
@@ -159,7 +160,7 @@ class WorkingTree:
                 "SubnetIds": ["subnet-local-1", "subnet-local-2"],
                 "SecurityGroupIds": ["sg-local"],
             },
-            "AirflowConfigurationOptions": {**_OPTIONS, **wanted.airflow_options},
+            "AirflowConfigurationOptions": {**_OPTIONS, **wanted.airflow_options, OPTION: first},
             "LoggingConfiguration": {part: {"Enabled": True, "LogLevel": "INFO"} for part in _COMPONENTS},
             **versions,
         }

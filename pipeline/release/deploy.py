@@ -189,7 +189,7 @@ def roll_back(
 
 def _deploy_order(prepared: Prepared, deployment: Deployment, origin: Origin, find_images: FindImages) -> Order:
     current, seen = prepared.situation.current, prepared.situation.seen
-    dags = dags_of(prepared.tree, origin.structures)
+    dags = dags_of(prepared.tree, origin.structures, deployment.environment)
     return Order(
         kind="deploy",
         plan=prepared.plan,
@@ -214,11 +214,11 @@ def _is_resumed(now: Situation) -> bool:
     return now.seen.pointer.unfinished and now.seen.pointer.failing is None
 
 
-def dags_of(tree: Tree, structures: Structures | None) -> Mapping[str, Dag] | None:
-    """The structures of a tree's DAGs; None when they are not known, or were read from other files."""
+def dags_of(tree: Tree, structures: Structures | None, environment: str) -> Mapping[str, Dag] | None:
+    """The structures of a tree's DAGs in an environment; None when not known, or read from other files."""
     own = {key: source for key, source in tree.files.items() if key != RELEASE_FILE}  # the tests knew of no deployment
     files = {key.removeprefix(DAGS_PREFIX): source.sha256 for key, source in own.items()}
-    return structures.dags if structures is not None and structures.is_of(files) else None
+    return structures.dags.get(environment) if structures is not None and structures.is_of(files) else None
 
 
 def _tasks(

@@ -59,7 +59,7 @@ def inquire(
     """
     found = evidence.read(left, changed)
     gathered = tree()
-    now = deploy.dags_of(gathered, found.structures)
+    now = deploy.dags_of(gathered, found.structures, environment)
     bare = Dossier(
         environment,
         origin.commit,

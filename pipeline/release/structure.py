@@ -2,11 +2,11 @@
 
 Only Airflow can tell what a DAG file defines, so the structures come from the test of the DAGs: `reports/dags.json`.
 
-    {"format": 1,
+    {"format": 2,
      "files": {"orders.py": "SHA-256 of the file, of every one in the DAG folder"},
-     "dags": {"orders_daily": {"file": "orders.py", "schedule": "0 5 * * *",
-                               "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"],
-                                                    "containers": ["ingest"]}}}}}
+     "dags": {"dev": {"orders_daily": {"file": "orders.py", "schedule": "0 5 * * *",
+                                       "tasks": {"ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"],
+                                                            "containers": ["ingest"]}}}}}}
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.errors import PipelineError
 from pipeline.release.shipped import is_shipped
 
-STRUCTURES_FORMAT = 1  # as in `Structures.format`
+STRUCTURES_FORMAT = 2  # as in `Structures.format`
 
 
 class _Frozen(BaseModel):
@@ -47,11 +47,11 @@ class Dag(_Frozen):
 
 
 class Structures(_Frozen):
-    """Every DAG of a working tree, and the SHA-256 of every file in its DAG folder."""
+    """Every DAG of a working tree, by environment, and the SHA-256 of every file in its DAG folder."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     files: Mapping[str, str]
-    dags: Mapping[str, Dag]
+    dags: Mapping[str, Mapping[str, Dag]]
 
     def is_of(self, files: Mapping[str, str]) -> bool:
         """Whether they were read beside these very files: path below the DAG folder → SHA-256.

@@ -112,7 +112,7 @@ def test_what_the_dags_are_is_told_with_every_file_beside_them(tmp_path: Path) -
     project = make_project(tmp_path, {"good.py": HEAD + FILES["good.py"], "sql/orders.sql": "select 1"})
     run(project)
     told = json.loads((project / "reports/dags.json").read_text())
-    assert told["dags"]["good"]["file"] == "good.py"
+    assert told["dags"]["prod"]["good"]["file"] == "good.py"
     files = [path for path in (project / "dags").rglob("*") if path.is_file()]
     assert told["files"] == {
         str(path.relative_to(project / "dags")): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
@@ -127,7 +127,7 @@ def test_the_dag_folder_may_be_a_link(tmp_path: Path) -> None:
     (project / "dags").symlink_to("src/dags")
     found = run(project)
     assert found.result.exit_code == 0, found.result.output
-    assert json.loads((project / "reports/dags.json").read_text())["dags"]["good"]["file"] == "good.py"
+    assert json.loads((project / "reports/dags.json").read_text())["dags"]["prod"]["good"]["file"] == "good.py"
 
 
 def test_the_settings_switch_rules_and_say_what_the_team_demands(tmp_path: Path) -> None:

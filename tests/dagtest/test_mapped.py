@@ -55,4 +55,4 @@ def test_values_that_are_written_out_for_mapped_tasks_are_judged(tmp_path: Path,
     assert said["names.py", "container-exists"].count("'nope'") == 1
     assert "the template in bash_command does not render: 'echo {{ nope }}'" in said["texts.py", "templates-render"]
     told = json.loads((project / "reports" / "dags.json").read_text())
-    assert told["dags"]["right.py"]["tasks"]["t"]["containers"] == ["ingest", "transform"]
+    assert told["dags"]["prod"]["right.py"]["tasks"]["t"]["containers"] == ["ingest", "transform"]

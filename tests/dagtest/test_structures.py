@@ -12,18 +12,21 @@ def test_tasks_dependencies_and_schedules_are_told_with_every_file_beside_them()
     by_hand = Dag("by_hand", schedule=Schedule("NullTimetable", summary="None"))
     files = (DagFile("dags/shop/orders.py", dags=(daily, by_hand)), DagFile("dags/assets.py"))
     checksums = {"shop/orders.py": "aa", "assets.py": "bb", "shop/orders.sql": "cc"}
-    assert json.loads(document(files, checksums, "dags")) == {
-        "format": 1,
+    assert json.loads(document({"dev": files, "prod": files[1:]}, checksums, "dags")) == {
+        "format": 2,
         "files": {"shop/orders.py": "aa", "assets.py": "bb", "shop/orders.sql": "cc"},
         "dags": {
-            "daily": {
-                "file": "shop/orders.py",
-                "schedule": "0 0 * * *",
-                "tasks": {
-                    "ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"]},
-                    "report": {"operator": "EcsRunTaskOperator", "downstream": []},
+            "dev": {
+                "daily": {
+                    "file": "shop/orders.py",
+                    "schedule": "0 0 * * *",
+                    "tasks": {
+                        "ingest": {"operator": "EcsRunTaskOperator", "downstream": ["report"]},
+                        "report": {"operator": "EcsRunTaskOperator", "downstream": []},
+                    },
                 },
+                "by_hand": {"file": "shop/orders.py", "schedule": None, "tasks": {}},
             },
-            "by_hand": {"file": "shop/orders.py", "schedule": None, "tasks": {}},
+            "prod": {},
         },
     }

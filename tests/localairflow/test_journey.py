@@ -27,13 +27,17 @@ from tests.localaws.mwaa.world import INSTALLATIONS, until
 pytestmark = pytest.mark.airflow
 
 DAG = """
+import os
+
 from airflow.sdk import DAG, task
+
+PLACE = os.environ["AIRFLOW__RELEASE__ENVIRONMENT"]  # as dags/fargate.py reads it
 
 with DAG("edited", schedule=None, params={"fail": False}):
 
     @task
     def say(params):
-        print("version ONE")
+        print("version ONE in", PLACE)
         if params["fail"]:
             raise ValueError("as you wish")
 
@@ -92,7 +96,7 @@ def _announce(region: LocalRegion) -> None:
 def test_a_run_is_followed_and_its_words_are_in_the_log(project: Project) -> None:
     code, output = project.command("run", "edited")
     assert (code, "success" in output) == (0, True), output
-    until(lambda: "version ONE" in project.command("logs", "tasks")[1], "the task's words", 15)
+    until(lambda: "version ONE in dev" in project.command("logs", "tasks")[1], "the task's words", 15)
 
 
 def test_an_edit_is_in_airflow_within_seconds(project: Project) -> None:

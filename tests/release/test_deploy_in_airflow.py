@@ -211,7 +211,7 @@ def as_tested(world: World) -> Origin:
     contents = {path.name: path.read_bytes() for path in world.folder.iterdir()}
     files = {name: sha256(content).hexdigest() for name, content in contents.items()}
     dags = {name.removesuffix(".py"): structure.Dag(file=name) for name, text in contents.items() if b"DAG" in text}
-    return replace(ORIGIN, structures=Structures(files=files, dags=dags))
+    return replace(ORIGIN, structures=Structures(files=files, dags={"dev": dags}))
 
 
 def test_a_file_that_defines_no_dag_in_this_environment_fails_no_release(world: World) -> None:

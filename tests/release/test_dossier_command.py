@@ -14,7 +14,7 @@ def left(project: Project, **dags: dict[str, Any]) -> None:
     folder = project.folder / "dags"
     paths = [path for path in folder.rglob("*") if path.is_file()]
     files = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    document = {"format": 1, "files": files, "dags": dags}
+    document = {"format": 2, "files": files, "dags": {"dev": dags}}
     (project.folder / "reports").mkdir(exist_ok=True)
     (project.folder / "reports/dags.json").write_text(json.dumps(document))
 

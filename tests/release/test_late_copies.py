@@ -35,7 +35,7 @@ def with_structures(world: World, **dags: str) -> Origin:
     """What the tests of the DAGs found in the folder: DAG id → file."""
     files = {path.name: sha256(path.read_bytes()).hexdigest() for path in world.folder.iterdir()}
     found = {name: structure.Dag(file=file) for name, file in dags.items()}
-    return Origin(commit=ORIGIN.commit, by=ORIGIN.by, structures=Structures(files=files, dags=found))
+    return Origin(commit=ORIGIN.commit, by=ORIGIN.by, structures=Structures(files=files, dags={"dev": found}))
 
 
 def test_a_file_that_dags_read_and_that_breaks_one_is_taken_back(world: World) -> None:

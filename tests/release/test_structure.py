@@ -83,12 +83,12 @@ def test_a_dag_that_looks_the_same_but_runs_other_code_is_changed() -> None:
 
 def test_structures_are_read_and_more_than_is_known_does_no_harm() -> None:
     document: dict[str, Any] = {
-        "format": 1,
+        "format": 2,
         "files": {"a.py": "ab"},
-        "dags": {"a": {"file": "a.py", "schedule": None, "owner": "ann", "tasks": {"t": {"operator": "O"}}}},
+        "dags": {"dev": {"a": {"file": "a.py", "schedule": None, "owner": "ann", "tasks": {"t": {"operator": "O"}}}}},
     }
     found = parse(json.dumps(document).encode(), where="dags.json")
-    assert found.dags["a"].tasks["t"].operator == "O"
+    assert found.dags["dev"]["a"].tasks["t"].operator == "O"
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ def test_structures_are_read_and_more_than_is_known_does_no_harm() -> None:
 )
 def test_structures_are_of_a_tree_when_every_file_is_the_one_the_tests_saw(files: dict[str, str], same: bool) -> None:
     never_released = dict.fromkeys(("tests/test_a.py", "sub/__pycache__/a.pyc", ".env", "requirements.txt"), "00")
-    found = Structures(files={"a.py": "ab", "helper.py": "cd", **never_released}, dags={"a": BEFORE})
+    found = Structures(files={"a.py": "ab", "helper.py": "cd", **never_released}, dags={"dev": {"a": BEFORE}})
     assert found.is_of(files) is same
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b'{"format": 2, "files": {}, "dags": {}}', b'{"format":1,"files":{},"dags":[]}']
+    "content", [b"", b"{}", b'{"format": 1, "files": {}, "dags": {}}', b'{"format":2,"files":{},"dags":[]}']
 )
 def test_what_is_no_structure_is_refused_with_its_place(content: bytes) -> None:
-    with pytest.raises(PipelineError, match="these are no DAG structures of format 1") as error:
+    with pytest.raises(PipelineError, match="these are no DAG structures of format 2") as error:
         parse(content, where="reports/dags.json")
     assert error.value.where == "reports/dags.json"
