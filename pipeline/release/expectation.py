@@ -33,7 +33,8 @@ def of_deploy(
     | otherwise                                       | either           | not waited for                        |
 
     A text says so when it imports `DAG` or `dag` from Airflow, nothing imports the file, and `.airflowignore` does not
-    mention it. Whatever cannot be imported is found in any case.
+    mention it. Whatever cannot be imported is found in any case, and of a written file even if it could not be before:
+    then Airflow knows no DAG of it any more, and the file need not say that it defines some.
 
     Args:
         plan: What was done.
@@ -59,7 +60,7 @@ def of_deploy(
         affected=affected,
         removed=removed_files(plan),
         defining=named,
-        blamed=affected.union(written) if resumed or adopts else frozenset(),
+        blamed=affected.union(written) if resumed or adopts else frozenset(written),
         settles=_settles(plan, proven=changed & (had_dags | named)),
     )
 
@@ -84,7 +85,7 @@ def of_rollback(
         found,
         affected=found.affected | (restored - found.changed.keys()),
         defining=restored & _files_of(dags),
-        blamed=found.blamed | restored if resumed else frozenset(),
+        blamed=found.blamed | restored,
         settles=_settles(plan, proven=frozenset()),
     )
 

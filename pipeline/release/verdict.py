@@ -45,8 +45,8 @@ class Expectation:
         affected: Files that import something that changed.
         removed: Files that are gone.
         defining: Files that define a DAG where they were tested.
-        blamed: Files whose import errors count even if they were there before: a release that was interrupted may
-            have brought them.
+        blamed: Files whose import errors count even if they were there before: they were written, or a release that
+            was interrupted may have brought the errors.
         settles: Something was changed that Airflow's DAGs do not show, so a look soon after proves nothing.
     """
 

@@ -9,10 +9,10 @@ from pipeline.errors import PipelineError
 from pipeline.release import structure
 from pipeline.release.deploy import Origin
 from pipeline.release.structure import Structures
-from pipeline.release.verify import Patience
+from pipeline.release.verify import SOURCES_READ, Patience
 from tests.release.fakes import FakeAirflow
 from tests.release.values import ORIGIN
-from tests.release.world import Errors, World, watching
+from tests.release.world import Errors, World, broken, watching
 
 DAG = "from airflow.sdk import DAG\nversion = {}\n"
 
@@ -125,6 +125,28 @@ def test_where_a_release_knows_no_dags_a_rollback_waits_for_those_its_files_defi
     assert set(world.airflow.dags) == {"a", "b"}
     assert 200 < world.clock() - began < Patience().deadline
     assert any("/dagSources/b" in path for path in world.airflow.asked), "proven by its text"
+
+
+def test_a_file_that_could_not_be_imported_before_and_still_cannot_is_taken_back(world: World) -> None:
+    """Its DAGs are unknown to Airflow since then, and its text alone names none."""
+    world.sync({"a.py": "import factory\nmake(broken)\n", "factory.py": ""})
+    late(world, broken)
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        world.sync({"a.py": "import factory\nmake(still_broken)\n"})
+    assert world.sync({"a.py": "import factory\nmake(mended)\n"}).verified
+
+
+@pytest.mark.parametrize("files", [1, SOURCES_READ + 1])
+def test_a_rollback_waits_until_what_it_restores_can_be_imported_again(world: World, files: int) -> None:
+    names = [f"made_{number}.py" for number in range(files)]
+    first = world.sync(dict.fromkeys(names, "make(1)\n"))
+    second = world.sync(dict.fromkeys(names, "make(2)  # broken\n"))
+    still: list[str] = []
+    late(world, lambda copy: {**broken(copy), **dict.fromkeys(still, "Traceback\nImportError: gone")})
+    assert world.roll_back(first.id).verified
+    still += names
+    with pytest.raises(PipelineError, match=r"made_0\.py has an import error"):
+        world.roll_back(second.id)
 
 
 def test_dags_that_were_parsed_from_their_new_text_are_verified_at_once(world: World) -> None:
