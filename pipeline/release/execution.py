@@ -91,7 +91,7 @@ def _canary(environment: Environment, situation: Situation, order: Order, before
         before,
         order.dags,
         former=situation.current.dags if situation.current else None,
-        removed=expectation.removed_files(order.plan),
+        removed=expectation.removed_files(order.plan, before),
         back=order.kind == "rollback",
     )
     if not runs:

@@ -23,7 +23,8 @@ def of_deploy(
 ) -> Expectation:
     """Expect every DAG file that was written, every DAG that imports something written, and no DAG of a deleted file.
 
-    A written file that imports another one is both: Airflow may have parsed its new text beside the old helper.
+    A written file that imports another one is both: Airflow may have parsed its new text beside the old helper. Of a
+    zip file Airflow tells no text, so its DAGs are as those that import something written.
 
     | a written file                                  | structures known | is                                    |
     | ----------------------------------------------- | ---------------- | ------------------------------------- |
@@ -52,13 +53,14 @@ def of_deploy(
     had_dags = {dag.file for dag in before.dags.values()}
     named = frozenset(written) & _files_of(dags)
     guessed = _guessed(written, tree) if dags is None else frozenset()
-    affected = importers_of(tree.imports, written)
+    zips = {row.key.removeprefix(DAGS_PREFIX) for row in plan.rows if row.action in _WRITES and not _goes(row)}
+    affected = importers_of(tree.imports, written) | _in_zips(zips, before)
     adopts = any(row.action is Action.ADOPT for row in plan.rows)
     changed = frozenset(written) & (had_dags | named | guessed)
     return Expectation(
         changed={path: written[path].read().decode(errors="replace") for path in sorted(changed)},
         affected=affected,
-        removed=removed_files(plan),
+        removed=removed_files(plan, before),
         defining=named,
         blamed=affected.union(written) if resumed or adopts else frozenset(written),
         settles=_settles(plan, proven=changed & (had_dags | named)),
@@ -155,12 +157,16 @@ def _guessed(written: Mapping[str, Source], tree: Tree) -> frozenset[str]:
     )
 
 
-def removed_files(plan: Plan) -> frozenset[str]:
-    """Python files the plan deletes, by their path below the DAG folder."""
+def removed_files(plan: Plan, before: Seen) -> frozenset[str]:
+    """Python files the plan deletes, and those in zip files it deletes, by their path below the DAG folder."""
+    deleted = {row.key.removeprefix(DAGS_PREFIX) for row in plan.rows if row.action is Action.DELETE}
+    return frozenset(path for path in deleted if path.endswith(".py")) | _in_zips(deleted, before)
+
+
+def _in_zips(paths: Collection[str], before: Seen) -> frozenset[str]:
+    """The files in which Airflow had found DAGs, as far as they lie in a zip file among the paths."""
     return frozenset(
-        row.key.removeprefix(DAGS_PREFIX)
-        for row in plan.rows
-        if row.action is Action.DELETE and row.key.endswith(".py")
+        dag.file for dag in before.dags.values() if (at := dag.file.find(".zip")) >= 0 and dag.file[: at + 4] in paths
     )
 
 

@@ -149,6 +149,39 @@ def test_a_rollback_waits_until_what_it_restores_can_be_imported_again(world: Wo
         world.roll_back(second.id)
 
 
+def zipped(world: World, *, parsed_after: float) -> FakeAirflow:
+    """An Airflow that has a DAG of a zip file, and looks into that file again late."""
+    airflow = FakeAirflow()
+    airflow.parse("team.zip/a.py", "", "a")
+
+    def look(airflow: FakeAirflow) -> None:
+        text = world.everything().get("dags/team.zip", "")
+        if world.clock() >= parsed_after and text:
+            airflow.parse("team.zip/a.py", "", "a", error="Traceback\nbad" if "broken" in text else "")
+        elif world.clock() >= parsed_after:
+            airflow.remove("team.zip/a.py")
+
+    airflow.each_look = look
+    return airflow
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["sync", "rollback"])
+def test_the_dags_of_a_zip_file_are_waited_for_as_well(world: World, back: bool) -> None:
+    world.patience = Patience()
+    first = world.sync({"team.zip": "PK 1"})
+    if back:
+        world.sync({"team.zip": "PK 2"})
+    world.airflow = zipped(world, parsed_after=200)
+    assert (world.roll_back(first.id) if back else world.sync({"team.zip": "PK 2"})).verified
+    assert world.clock() >= 200
+    world.airflow = zipped(world, parsed_after=400)
+    with pytest.raises(PipelineError, match=r"team\.zip/a\.py has an import error"):
+        world.sync({"team.zip": "PK broken"})
+    world.airflow = zipped(world, parsed_after=world.clock() + 200)
+    assert world.sync({"team.zip": None}).verified
+    assert not world.airflow.dags
+
+
 def test_dags_that_were_parsed_from_their_new_text_are_verified_at_once(world: World) -> None:
     late(world)
     world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1)})
