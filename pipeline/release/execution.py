@@ -33,7 +33,12 @@ def carry_out(environment: Environment, situation: Situation, order: Order, tell
         StalePlanError: Someone else has released since the plan was made.
         PipelineError: The canary cannot run, or publishing, updating MWAA, or verifying failed.
     """
-    left = expectation.left_by(situation.seen.pointer, situation.seen.age, environment.waits_for.longest)
+    left = expectation.left_by(
+        situation.seen.pointer,
+        situation.seen.age,
+        environment.waits_for.longest,
+        remains=situation.differs(environment.keep),
+    )
     before = _look(environment, order, left, tell)
     if before is not None:
         environment = replace(environment, canary=_canary(environment, situation, order, before, tell))

@@ -92,21 +92,22 @@ def of_rollback(
     )
 
 
-def left_by(pointer: Pointer, age: timedelta, within: float) -> frozenset[str] | None:
+def left_by(pointer: Pointer, age: timedelta, within: float, *, remains: bool) -> frozenset[str] | None:
     """The files that failed before a release whose errors Airflow may still show; None when there is none, or unknown.
 
-    | the release before | its errors may be there still                                        |
-    | ------------------ | -------------------------------------------------------------------- |
-    | ended              | no: what fails now failed in it                                      |
-    | did not end        | yes, for as long as its files may be there                           |
-    | was taken back     | until Airflow has certainly copied and parsed what was put in place  |
+    | the release before                 | its errors may be there still                                       |
+    | ---------------------------------- | ------------------------------------------------------------------- |
+    | ended                              | no: what fails now failed in it                                     |
+    | did not end, and something remains | yes, for as long as it does                                         |
+    | did not end, or was taken back     | until Airflow has certainly copied and parsed what was put in place |
 
     Args:
         pointer: As it was before this release.
         age: How long ago it was written.
         within: Seconds that Airflow may take for that.
+        remains: The environment is not as the current release says.
     """
-    if pointer.failing is None or not (pointer.unfinished or age < timedelta(seconds=within)):
+    if pointer.failing is None or not ((pointer.unfinished and remains) or age < timedelta(seconds=within)):
         return None
     return frozenset(pointer.failing)
 

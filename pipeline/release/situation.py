@@ -1,12 +1,13 @@
 """The state of an environment that a plan is made from: who is releasing, what is current, what is in the bucket."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
 from pipeline.release import lock, record
 from pipeline.release.bucket import Bucket, Listed
+from pipeline.release.kept import is_kept
 from pipeline.release.pointer import POINTER_KEY
 from pipeline.release.record import ReleaseRecord
 from pipeline.release.s3 import PARALLEL
@@ -26,6 +27,12 @@ class Situation:
     seen: lock.Seen
     current: ReleaseRecord | None
     listing: Mapping[str, Listed]
+
+    def differs(self, keep: Collection[str] = ()) -> bool:
+        """Whether the environment is, or may be, not as the current release says; what `keep` names aside."""
+        recorded = {key: file.etag for key, file in self.current.files.items()} if self.current else {}
+        there = {key: listed.etag for key, listed in self.listing.items() if not is_kept(key, keep)}
+        return bool(self.seen.pointer.unsettled) or recorded != there
 
 
 def read(bucket: Bucket) -> Situation:

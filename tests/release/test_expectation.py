@@ -118,22 +118,25 @@ def test_a_dag_that_changed_together_with_its_helper_is_to_be_parsed_again(tmp_p
     assert not alone.affected
 
 
-# The table of left_by's docstring: what the pointer says, how old it is, and what failed before the failed release.
+# The table of left_by's docstring: what the pointer says, how old it is, whether something remains, and what failed
+# before the failed release.
 @pytest.mark.parametrize(
-    ("pointer", "age", "found"),
+    ("pointer", "age", "remains", "found"),
     [
-        (Pointer("r"), 0, None),
-        (Pointer("r", unfinished=True), 0, None),
-        (Pointer("r", unfinished=True, failing=()), 90, frozenset()),
-        (Pointer("r", unfinished=True, failing=("old.py",)), 90, {"old.py"}),
-        (Pointer("r", failing=("old.py",)), 59, {"old.py"}),
-        (Pointer("r", failing=("old.py",)), 60, None),
+        (Pointer("r"), 0, True, None),
+        (Pointer("r", unfinished=True), 0, True, None),
+        (Pointer("r", unfinished=True, failing=()), 90, True, frozenset()),
+        (Pointer("r", unfinished=True, failing=("old.py",)), 90, True, {"old.py"}),
+        (Pointer("r", unfinished=True, failing=("old.py",)), 59, False, {"old.py"}),
+        (Pointer("r", unfinished=True, failing=("old.py",)), 60, False, None),
+        (Pointer("r", failing=("old.py",)), 59, False, {"old.py"}),
+        (Pointer("r", failing=("old.py",)), 60, True, None),
     ],
 )
 def test_what_a_failed_release_may_have_left_is_known_from_the_pointer(
-    pointer: Pointer, age: int, found: frozenset[str] | None
+    pointer: Pointer, age: int, remains: bool, found: frozenset[str] | None
 ) -> None:
-    assert left_by(pointer, timedelta(seconds=age), within=60) == found
+    assert left_by(pointer, timedelta(seconds=age), within=60, remains=remains) == found
 
 
 def test_only_errors_from_before_a_failed_release_are_old() -> None:

@@ -1,15 +1,18 @@
 """MWAA copies the bucket every 30 seconds: until then, its Airflow is the one of the former release."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from werkzeug.wrappers import Response
 
 from pipeline.errors import PipelineError
 from pipeline.release import structure
 from pipeline.release.deploy import Origin
 from pipeline.release.structure import Structures
 from pipeline.release.verify import SOURCES_READ, Patience
+from tests.release.conftest import Aws
 from tests.release.fakes import FakeAirflow
 from tests.release.values import ORIGIN
 from tests.release.world import Errors, World, broken, watching
@@ -147,6 +150,29 @@ def test_a_rollback_waits_until_what_it_restores_can_be_imported_again(world: Wo
     still += names
     with pytest.raises(PipelineError, match=r"made_0\.py has an import error"):
         world.roll_back(second.id)
+
+
+@pytest.mark.parametrize("days", [0, 7])
+def test_what_fails_long_after_a_sync_that_failed_before_it_wrote_anything_is_not_of_its_making(
+    aws: Aws, world: World, days: int
+) -> None:
+    failing: dict[str, str] = {}
+    late(world, lambda _: failing)
+    world.keep = ("theirs/*",)
+    world.put_by_hand("dags/theirs/x.sql", "1")
+    world.sync({"a.py": DAG.format(1), "b.py": DAG.format(1)})
+    aws.before = lambda sent: Response(status=403) if sent.writes and sent.path.endswith("a.py") else None
+    with pytest.raises(PipelineError, match="403"):
+        world.sync({"a.py": DAG.format(2)})
+    aws.before = lambda _: None
+    failing["b.py"] = "Traceback\nKeyError: a variable that somebody deleted"
+    world.clock.pause(60)
+    aws.ahead = timedelta(days=days)
+    if days:
+        assert world.sync().verified
+        return
+    with pytest.raises(PipelineError, match=r"b\.py has an import error"):
+        world.sync()
 
 
 def zipped(world: World, *, parsed_after: float) -> FakeAirflow:
