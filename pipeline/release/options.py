@@ -29,7 +29,7 @@ commit = click.option(
 by = click.option("--by", envvar="CODEBUILD_BUILD_ID", help="Who releases; else user@machine.")
 lock_seconds = click.option(
     "--lock-seconds",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=86_400),
     default=300,
     show_default=True,
     help="After so long without a sign of life of this command, others may take its lock over.",

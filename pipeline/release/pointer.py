@@ -7,7 +7,7 @@ release lets the lock go in the same atomic write.
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -87,7 +87,7 @@ def parse_pointer(content: bytes, *, where: str) -> Pointer:
             return _STORED.validate_python({"unfinished": bool(document.get("lock")), "serial": None, **document})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         wrong = f"it is no JSON: {error}"
     raise PipelineError(
         f"this does not say which release is current in format {POINTER_FORMAT}: {wrong}",
@@ -101,4 +101,4 @@ def expired(lock: Lock, *, written: datetime, now: datetime) -> bool:
 
     Both times are S3's own (Last-Modified and Date of one response), so no machine's clock matters.
     """
-    return now - written > timedelta(seconds=lock.seconds)
+    return (now - written).total_seconds() > lock.seconds

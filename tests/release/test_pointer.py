@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,7 +30,9 @@ def test_what_an_earlier_version_wrote_is_understood() -> None:
     assert parse_pointer(content, where="here") == Pointer("r", 7)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"format": 2, "release": null, "serial": 0}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"format": 2, "release": null, "serial": 0}']
+)
 def test_anything_else_is_refused(content: bytes) -> None:
     with pytest.raises(PipelineError, match="which release is current"):
         parse_pointer(content, where="here")
@@ -62,3 +64,7 @@ def test_a_lock_left_by_an_earlier_version_means_that_its_release_did_not_end() 
 @pytest.mark.parametrize(("silent", "dead"), [(0, False), (60, False), (61, True)])
 def test_a_lock_is_dead_when_its_owner_was_silent_for_longer_than_it_lasts(silent: int, dead: bool) -> None:
     assert expired(LOCK, written=NOW - timedelta(seconds=silent), now=NOW) is dead
+
+
+def test_a_lock_of_more_seconds_than_time_has_is_no_traceback() -> None:
+    assert not expired(replace(LOCK, seconds=10**17), written=NOW, now=NOW)
