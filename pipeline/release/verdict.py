@@ -1,9 +1,10 @@
 """What a release should bring about in Airflow, and judging what is seen there. Pure; `verify.py` does the looking.
 
 No clock of ours is compared with one of Airflow's. That a DAG was parsed from the new file is proven by its source,
-which Airflow keeps; that a DAG was parsed again since a helper it imports had changed, by `last_parsed_time` having
-moved after MWAA had certainly copied the bucket. That no other file broke is proven by time alone: before MWAA has
-copied the bucket, an Airflow in which nothing is wrong is the one of the former release.
+which Airflow keeps, and by `last_parsed_time` having moved after MWAA had certainly copied the bucket. The source alone
+does not do: Airflow reads it when it stores what it has parsed, and MWAA may have copied the file in between; but a DAG
+that was not there before comes from nowhere else. The time alone must do for a DAG that imports what changed. That no
+other file broke is proven by time, too: before the copy, an Airflow in which nothing is wrong is the former release's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -115,7 +116,7 @@ def judge(
     by_file: dict[str, list[Dag]] = {}
     for dag in now.dags.values():
         by_file.setdefault(dag.file, []).append(dag)
-    waiting += _unparsed(expectation, mark, now, by_file, sources)
+    waiting += _unparsed(expectation, before, mark, now, by_file=by_file, sources=sources)
     for file in sorted(expectation.removed):
         waiting += [f"{dag.id} of the removed {file} is still there" for dag in by_file.get(file, [])]
     if expectation.settles and not settled:
@@ -133,8 +134,10 @@ def judge(
 
 def _unparsed(
     expectation: Expectation,
+    before: Seen,
     mark: Seen | None,
     now: Seen,
+    *,
     by_file: Mapping[str, list[Dag]],
     sources: Mapping[str, str],
 ) -> Iterator[str]:
@@ -145,7 +148,8 @@ def _unparsed(
         text = expectation.changed.get(file)
         for dag in by_file.get(file, []):
             since = _parsed_since(dag, mark)
-            if text is not None and not (same(sources[dag.id], text) if dag.id in sources else since):
+            taken = since or (dag.id in sources and dag.id not in before.dags)
+            if text is not None and not (taken and same(sources.get(dag.id, text), text)):
                 yield f"{dag.id} has not been parsed from the new {file}"
             elif file in expectation.affected and not since:
                 yield f"{dag.id} has not been parsed since what {file} imports changed"

@@ -216,6 +216,24 @@ def test_dags_that_were_parsed_from_their_new_text_are_verified_at_once(world: W
     assert 0 < world.clock() - began < Patience().settled
 
 
+def test_a_text_that_was_copied_between_parsing_and_storing_is_not_proven(world: World) -> None:
+    """Airflow 3 reads the source of a DAG from the disk when it stores what it has parsed (`DagCode`)."""
+    world.patience = Patience()
+    world.sync({"a.py": DAG.format(1)})
+    world.airflow = FakeAirflow()
+    world.airflow.parse("a.py", DAG.format(1), "a")
+
+    def look(airflow: FakeAirflow) -> None:
+        if 10 <= world.clock() < 40:
+            airflow.parse("a.py", DAG.format("broken"), "a")
+        elif world.clock() >= 40:
+            airflow.parse("a.py", DAG.format("broken"), error="Traceback\nNameError: broken")
+
+    world.airflow.each_look = look
+    with pytest.raises(PipelineError, match=r"a\.py has an import error"):
+        world.sync({"a.py": DAG.format("broken")})
+
+
 def test_the_canary_runs_on_the_new_files(world: World) -> None:
     late(world)
     world.canary = "smoke"
