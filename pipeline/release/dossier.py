@@ -61,6 +61,7 @@ class Dossier:
         images: None when those of this commit are not known; `images_unknown` says why.
         parts: Key of requirements, plugins or startup script → reason. If there is one, the workers are replaced. None
             when what runs is not known, as for `requirements` and `drift`.
+        pinned: MWAA may be pinned to the versions of all these parts already; then the workers stay.
         requirements: Lines that come (`+ …`) and go (`- …`).
         stacks: What the environment's stacks change beyond images; nothing is known of it where it could not be read.
         drift: Key → what somebody did by hand since the last release; a deploy undoes it.
@@ -82,6 +83,7 @@ class Dossier:
     parts: Mapping[str, str] | None = field(default_factory=dict)
     requirements: tuple[str, ...] | None = ()
     replacement: str = "GRACEFUL"
+    pinned: bool = False
     stacks: Stacks = field(default_factory=Stacks)
     drift: Mapping[str, str] | None = field(default_factory=dict)
     tests: tuple[Suite, ...] = ()
@@ -90,7 +92,10 @@ class Dossier:
     @property
     def replaces_workers(self) -> bool | None:
         """Whether MWAA replaces its workers; None when that is not known."""
-        return None if self.parts is None else bool(self.parts) or self.stacks.replaces_workers
+        if self.parts is None:
+            return None
+        by_stacks = self.stacks.replaces_workers
+        return by_stacks if not self.parts else (not self.pinned or by_stacks or None)
 
     @property
     def is_empty(self) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from pipeline.release.commits import Commit
 from pipeline.release.dossier import Dossier, ImageChange
+from pipeline.release.show import UNLESS_PINNED
 from pipeline.release.structure import DagChange
 from pipeline.release.tree import PART_KEYS
 
@@ -151,7 +152,7 @@ def _workers(dossier: Dossier) -> Section:
     if not dossier.deployed:
         more = "; the first release replaces them once, for this" if lines else ""
         return Section("Workers", f"come with this commit{more}", tuple(lines))
-    state = f"will be replaced ({_replacement(dossier)})"
+    state = f"will be replaced ({_replacement(dossier)}){UNLESS_PINNED if dossier.pinned else ''}"
     if dossier.stacks.replaces_workers:
         state += ", and before that for what the stacks change of Airflow"
     return Section("Workers", state, tuple(lines), warns=True)
@@ -173,7 +174,7 @@ def _workers_by_stacks(replaces: bool | None) -> Section:
 
 
 def _in_flight(dossier: Dossier) -> Section:
-    found, replaced = dossier.in_flight, dossier.replaces_workers is True
+    found, replaced = dossier.in_flight, bool(dossier.parts) or dossier.replaces_workers is True
     if dossier.unread:
         return Section("In flight", _UNREAD)
     if found.unknown:

@@ -96,6 +96,7 @@ def inquire(
         dags=dossier.dags_of(files, prepared.tree, running, now),
         images=dossier.images_of(found, running),
         parts=dossier.parts_of(plan),
+        pinned=plan.replaces_workers is None,
         requirements=_requirements(found_there.bucket, running.parts if running else {}, prepared.tree.parts),
         drift={row.key: row.reason for row in plan.rows if row.drift},
         in_flight=_in_flight(found_there.airflow),

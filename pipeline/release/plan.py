@@ -56,12 +56,18 @@ class Row:
 
 @dataclass(frozen=True)
 class PartRow:
-    """A part that MWAA pins by version. Anything but KEEP needs UpdateEnvironment, which replaces the workers."""
+    """A part that MWAA pins by version. Anything but KEEP needs UpdateEnvironment, which replaces the workers.
+
+    Attributes:
+        unsettled: Unless MWAA is pinned to that version already: a release that did not end may have brought it, or
+            MWAA may have restored it when its update failed.
+    """
 
     action: Action
     name: PartName
     reason: str
     version: str = ""
+    unsettled: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,14 @@ class Plan:
 
     @property
     def part_changes(self) -> tuple[PartRow, ...]:
-        """The parts that need UpdateEnvironment; if there is one, MWAA replaces its workers."""
+        """The parts that need UpdateEnvironment."""
         return tuple(row for row in self.parts if row.action.changes)
+
+    @property
+    def replaces_workers(self) -> bool | None:
+        """Whether MWAA replaces its workers; None when it may be pinned to all these versions already."""
+        changes = self.part_changes
+        return None if changes and all(row.unsettled for row in changes) else bool(changes)
 
     def count(self, action: Action) -> int:
         """How many rows have an action."""
@@ -179,7 +191,10 @@ def decide(
         environment=environment,
         base=record.id if record else None,
         rows=_in_order(rows, recorded),
-        parts=tuple(_part_rows(wanted_parts(parts, record, unsettled), record.parts if record else {}, unsettled)),
+        parts=tuple(
+            replace(row, unsettled=row.name in unsettled)
+            for row in _part_rows(wanted_parts(parts, record, unsettled), record.parts if record else {}, unsettled)
+        ),
         tasks=tuple(_task_rows(tasks, record.tasks if record else {})),
     )
 

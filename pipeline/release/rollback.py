@@ -155,6 +155,7 @@ def _part_rows(
         if name in target:
             same = name in current and current[name].sha256 == target[name].sha256 and name not in unsettled
             action, reason = (Action.KEEP, "as it was") if same else (Action.RESTORE, "differs now")
-            yield PartRow(action, name, reason, version=target[name].version)
+            yield PartRow(action, name, reason, target[name].version, unsettled=name in unsettled)
         elif name in current or name in unsettled:
-            yield PartRow(Action.UPLOAD, name, "did not exist then: an empty one takes its place")
+            reason = "did not exist then: an empty one takes its place"
+            yield PartRow(Action.UPLOAD, name, reason, unsettled=name in unsettled)

@@ -7,6 +7,7 @@ from pipeline.release.plan import Action, Plan
 from pipeline.release.record import ReleaseRecord
 from pipeline.release.tree import PART_KEYS
 
+UNLESS_PINNED = "; not if it runs with these versions already"
 _ROWS_SHOWN = 200  # of one action: a first release of thousands of files needs no line for each
 
 
@@ -29,7 +30,8 @@ def plan_lines(plan: Plan, replacement: str) -> Iterator[str]:
         if count := plan.count(action):
             yield f"  {action.value:<8} {count} {'file' if count == 1 else 'files'}"
     if plan.part_changes:
-        yield f"  MWAA will replace its workers ({replacement}), {_when(plan)}"
+        unless = UNLESS_PINNED if plan.replaces_workers is None else ""
+        yield f"  MWAA will replace its workers ({replacement}), {_when(plan)}{unless}"
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         ],
         "kept": plan.count(Action.KEEP),
         "left_alone": plan.count(Action.LEAVE),
-        "replaces_workers": bool(plan.part_changes),
+        "replaces_workers": plan.replaces_workers,
         "parts_last": plan.parts_last,
     }
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.release import dossier, in_flight
-from pipeline.release.dossier import Files, ImageChange
+from pipeline.release.dossier import Dossier, Files, ImageChange
+from pipeline.release.dossier_page import text
 from pipeline.release.dossier_sections import sections
 from pipeline.release.evidence import Evidence, Image
 from pipeline.release.in_flight import InFlight
 from pipeline.release.record import TaskRecord
+from pipeline.release.stacks import Change, Compared, Stacks
 from pipeline.release.structure import Dag, DagChange, Task
 from pipeline.release.tree import gather
 from tests.release.fakes import FakeAirflow
@@ -79,3 +81,12 @@ def test_work_in_flight_is_counted_by_dag_with_tasks_that_wait_for_a_container()
     assert found == InFlight({"orders": 1}, {"orders": 6})
     told = {section.title: section for section in sections(replace(FULL, in_flight=found))}
     assert (told["In flight"].state, told["In flight"].warns) == ("1 DAG run, 6 tasks", True)
+
+
+def test_parts_that_mwaa_may_have_already_are_not_told_to_replace_workers_for_sure() -> None:
+    unsettled = replace(Dossier("dev", "abc", parts={"requirements.txt": "may have changed"}), pinned=True)
+    assert unsettled.replaces_workers is None
+    assert "; not if it runs with these versions already" in "\n".join(text(unsettled))
+    assert replace(unsettled, pinned=False).replaces_workers is True
+    by_stacks = Stacks(airflow=Compared((Change("Airflow version", "3.0.6", "3.3.1", replaces_workers=True),)))
+    assert replace(unsettled, stacks=by_stacks).replaces_workers is True

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.release.plan import Action, PartRow, Plan, Row
-from pipeline.release.show import history_lines, plan_lines
+from pipeline.release.record import PARTS, PartName
+from pipeline.release.show import history_lines, plan_document, plan_lines
 from tests.release.values import FIRST, SECOND, release
 
 ROWS = (Row(Action.RESTORE, "dags/a.py", "differs"),)
@@ -21,6 +22,16 @@ def test_a_plan_says_when_workers_are_replaced(rows: tuple[Row, ...], parts_last
     parts = (PartRow(Action.RESTORE, "requirements", "differs now"),)
     plan = Plan("dev", FIRST, rows, parts, (), parts_last=parts_last)
     assert list(plan_lines(plan, "FORCED"))[-1] == f"  MWAA will replace its workers (FORCED), {when}"
+
+
+@pytest.mark.parametrize(("settled", "replaces"), [((), None), (("plugins",), True)])
+def test_parts_that_mwaa_may_have_already_do_not_surely_replace_workers(
+    settled: tuple[PartName, ...], replaces: bool | None
+) -> None:
+    parts = tuple(PartRow(Action.RESTORE, name, "", unsettled=name not in settled) for name in PARTS)
+    plan = Plan("dev", FIRST, (), parts, ())
+    assert list(plan_lines(plan, "FORCED"))[-1].endswith("not if it runs with these versions already") is not replaces
+    assert plan_document(plan)["replaces_workers"] is replaces
 
 
 def test_a_release_of_files_that_nobody_committed_says_so() -> None:
