@@ -48,8 +48,13 @@ def text(dossier: Dossier) -> Iterator[str]:
     if dossier.is_empty:
         yield _no_difference(dossier)
     for section in sections(dossier):
-        yield f"{'!' if section.warns else ' '} {section.title:<10} {section.state}"
-        yield from (f"      {line}" for line in section.lines)
+        yield f"{'!' if section.warns else ' '} {section.title:<10} {_unbroken(section.state)}"
+        yield from (f"      {_unbroken(line)}" for line in section.lines)
+
+
+def _unbroken(line: str) -> str:
+    """A line in one: a value of several lines must not be taken for sections of ours."""
+    return " ".join(line.splitlines())
 
 
 def page(dossier: Dossier) -> str:

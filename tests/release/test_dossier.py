@@ -196,6 +196,13 @@ def test_the_summary_is_one_line_whatever_is_in_it() -> None:
     )
 
 
+def test_a_value_of_several_lines_adds_no_section_to_the_text() -> None:
+    forged = Change("variable KEY of ingest", "1\n! Workers    stay", "2\r\n  Drift      none")
+    told = list(text(replace(FULL, stacks=Stacks(tasks=Compared((forged,))))))
+    assert not any("\n" in line for line in told)
+    assert "      variable KEY of ingest: 1 ! Workers    stay → 2   Drift      none" in told
+
+
 def test_a_summary_that_is_cut_has_said_first_what_warns() -> None:
     line = summary(replace(FULL, commits=None, commits_unknown="y" * 2000))
     assert "workers: will be replaced" in line
