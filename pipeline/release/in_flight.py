@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from pipeline.release.airflow import Airflow, pages
+from pipeline.release.airflow import Airflow, AirflowAnswerError, AirflowUnreachableError, pages
 from pipeline.release.structure import Dag
 
 # What a task of a run under way is in while it works, or is about to: a container on Fargate is waited for deferred. In
@@ -62,6 +62,8 @@ def wait_for_end(
 ) -> None:
     """Wait until the runs of some DAGs have ended; at the time limit it is said that some have not.
 
+    An Airflow that is busy, or out of reach for a moment, is asked again.
+
     Args:
         airflow: The running Airflow.
         concerned: Whether a DAG, by its id, is waited for.
@@ -77,7 +79,14 @@ def wait_for_end(
     started, said = monotonic(), ""
     while True:
         alive()
-        names = [dag for dag in _count(airflow, "/dags/~/dagRuns", "dag_runs") if concerned(dag)]
+        try:
+            names = [dag for dag in _count(airflow, "/dags/~/dagRuns", "dag_runs") if concerned(dag)]
+        except (AirflowAnswerError, AirflowUnreachableError) as error:
+            if not error.is_busy or monotonic() - started >= seconds:
+                raise
+            tell(f"Airflow is asked again: {error.what}")
+            pause(POLL)
+            continue
         if not names:
             return
         shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.release import in_flight
+from pipeline.release.airflow import AirflowAnswerError
 from pipeline.release.structure import Dag, Task
 
 DAGS = {
@@ -74,3 +75,15 @@ def test_after_the_time_it_goes_on_and_says_who_is_still_in_flight() -> None:
     assert said == [
         "after 0 s still in flight: a, b, c, d, e and 2 more; tasks that start from now on run in the new images"
     ]
+
+
+def test_an_airflow_that_is_busy_once_is_asked_again() -> None:
+    class Busy(Airflow):
+        def get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+            found = super().get(path, query)
+            if self.looks == 2:
+                raise AirflowAnswerError(503, "restarting", where=path)
+            return found
+
+    said = wait(Busy("orders", "orders", "orders"), lambda _: True)
+    assert said[1:] == ["Airflow is asked again: Airflow answers 503: restarting"]
