@@ -24,6 +24,7 @@ from pipeline.images.containers import Container, discover
 from pipeline.images.ecr import EcrRegistry
 from pipeline.images.ecr_scan import EcrScan
 from pipeline.images.engine import docker_engine
+from pipeline.images.inputs import read_inputs
 from pipeline.images.job import Origin
 from pipeline.images.progress import Lines
 from pipeline.images.report import findings_document, plan_lines, summary
@@ -132,7 +133,10 @@ def check(chosen: tuple[str, ...], folder: Path, as_json: bool) -> None:
     """Check containers as a build would before it starts: Dockerfile, base images, size of the context, secrets."""
     configured = settings.load(Path.cwd())
     checks = Checks(configured.images)
-    found = [finding for container in _selected(folder, chosen) for finding in checks.before(container)]
+    selected = _selected(folder, chosen)
+    for container in selected:  # a pipe would be waited for, and what cannot be read cannot be judged
+        read_inputs(container, None)
+    found = [finding for container in selected for finding in checks.before(container)]
     if as_json:
         click.echo(json.dumps(findings_document(found), indent=2))
     for finding in () if as_json else found:

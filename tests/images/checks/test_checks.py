@@ -1,13 +1,17 @@
 """Every check on real files: what it finds, what it says, and what a policy makes of it."""
 
 import codecs
+import json
+import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from pipeline.errors import PipelineError
 from pipeline.images.checks import lint
@@ -17,15 +21,30 @@ from pipeline.images.checks.judging import Checks
 from pipeline.images.checks.pin import Pin, pin_all
 from pipeline.images.checks.pinning import pinned, references
 from pipeline.images.checks.secrets import suspicions
+from pipeline.images.commands import check
 from pipeline.images.containers import discover
 from pipeline.images.dockerfile import parse
 from pipeline.settings import BuildSecret, Images
 from pipeline.settings import Checks as Policies
+from tests.images.conftest import AsNobody
 from tests.images.folders import write
 
 DIGEST = "sha256:" + "a" * 64
 # Put together here, so that no scanner takes this file for a leak.
 AWS_KEY = "AKIA" + "IOSFODNN7EXAMPLQ"
+SETTINGS = json.dumps(
+    {
+        "context": {
+            "pipeline": {
+                "name": "etl",
+                "region": "eu-west-1",
+                "repository": "etl",
+                "airflow": {"version": "3.3.1"},
+                "environments": {"dev": {}},
+            }
+        }
+    }
+)
 PRIVATE_KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n"
 
 
@@ -284,3 +303,18 @@ def test_secrets_are_denied_unless_a_team_decides_otherwise(tmp_path: Path) -> N
     )
     assert not warned.denied
     refuse([warned])
+
+
+@pytest.mark.parametrize("what", ["pipe", "shut"])
+def test_the_command_names_what_no_build_can_be_sent_and_waits_for_no_writer(
+    readable_by_all: Path, as_nobody: AsNobody, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    folder = write(readable_by_all, {"cdk.json": SETTINGS, "containers/x/Dockerfile": "FROM scratch\n"})
+    path = folder / "containers/x" / what
+    os.mkfifo(path) if what == "pipe" else path.write_text("")
+    monkeypatch.chdir(folder)
+    with as_nobody(path) if what == "shut" else nullcontext():
+        error = CliRunner().invoke(check, []).exception
+    assert isinstance(error, PipelineError)
+    assert f"containers/x/{what}" in error.where
+    assert ".dockerignore" in error.mend
