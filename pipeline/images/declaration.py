@@ -135,12 +135,12 @@ def load(folder: Path) -> Declaration:
     try:
         if path.exists() and not path.is_file():  # to read a pipe would wait for its writer
             raise UsageError("the file cannot be read: it is no plain file", where=str(path), mend=mend)
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return Declaration()
         raise UsageError(f"the file cannot be read: {error.strerror}", where=str(path), mend=mend) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of an integer's length, of lists in lists
         raise UsageError(f"not valid TOML: {error}", where=str(path), mend=f"Correct {path} and try again.") from None
     try:
         return Declaration.model_validate(document)

@@ -183,6 +183,19 @@ def test_what_is_wrong_is_said_with_the_folder_and_the_mend(tmp_path: Path, case
     assert mend in error.value.mend
 
 
+@pytest.mark.parametrize("text", ["cpu = " + "9" * 5000, "policy = " + "[" * 3000], ids=["long number", "deep list"])
+def test_a_declaration_that_goes_beyond_what_can_be_read_is_no_toml(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="not valid TOML") as error:
+        discover(write(tmp_path, {"x/Dockerfile": PLAIN, "x/container.toml": text}))
+    assert error.value.where == str(tmp_path / "x/container.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_declaration(tmp_path: Path) -> None:
+    text = "\ufeffcpu = 512\nmemory = 1024\n"
+    (found,) = discover(write(tmp_path, {"x/Dockerfile": PLAIN, "x/container.toml": text}))
+    assert found.cpu == 512
+
+
 def _folder(path: Path) -> None:
     path.mkdir()
 
