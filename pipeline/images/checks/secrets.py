@@ -34,6 +34,8 @@ from pipeline.images.checks.github_token import GitHubFineGrainedTokenDetector
 LARGEST = 2_000_000  # bytes; beyond that it is data
 
 _FILTERS: Final = "detect_secrets.filters"
+# AWS documentation ends its keys so, "AWS security credentials"; IAM draws no such key.
+_OF_DOCUMENTATION: Final = r"^[A-Za-z0-9/]{13,}EXAMPLE(KEY)?$"
 _SETTINGS: Final = {
     "plugins_used": [
         {"name": name}
@@ -75,6 +77,7 @@ _SETTINGS: Final = {
         {"path": f"{_FILTERS}.heuristic.is_prefixed_with_dollar_sign"},
         {"path": f"{_FILTERS}.heuristic.is_sequential_string"},
         {"path": f"{_FILTERS}.heuristic.is_templated_secret"},
+        {"path": f"{_FILTERS}.regex.should_exclude_secret", "pattern": [r"^%s$", _OF_DOCUMENTATION]},
     ],
 }
 # Files that hold secrets whatever is in them. `.env.example` and the like are meant to be read.

@@ -277,6 +277,20 @@ def test_a_program_that_knows_how_keys_begin_is_no_secret(tmp_path: Path) -> Non
     assert suspicions({"lib.so": str(tmp_path / "lib.so")}) == ()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'url = "postgresql://%s:%s@%s/db" % (user, password, host)',
+        'printf \'https://%s:%s@host/simple\' "$user" "$password"',
+        "AWS_ACCESS_KEY_ID=" + "AKIA" + "IOSFODNN7EXAMPLE",
+        'aws_secret_access_key = "' + "wJalrXUtnFEMI/" + 'K7MDENG/bPxRfiCYEXAMPLEKEY"',
+    ],
+)
+def test_what_stands_for_a_secret_is_none(tmp_path: Path, line: str) -> None:
+    (tmp_path / "x.py").write_text(f"{line}\n")
+    assert suspicions({"x.py": str(tmp_path / "x.py")}) == ()
+
+
 def test_both_kinds_of_githubs_tokens_are_found(tmp_path: Path) -> None:
     tokens = ("gh" + "p_" + "a1B2" * 9, "github" + "_pat_" + "a1B2" * 5 + "xy_" + "c3D4" * 14 + "xyz")
     (tmp_path / "x").write_text("".join(f"token = {token}\n" for token in tokens))
