@@ -120,7 +120,9 @@ def _joined(lines: list[str], at: int, escape: str) -> tuple[str, int]:
     line, at = lines[at], at + 1
     if line.lstrip().startswith("#"):
         return line, at
-    while line.rstrip().endswith(escape) and at < len(lines):
+    # As BuildKit has it (dockerfile/parser, setEscapeToken): two of them are a character of the line.
+    goes_on = re.compile(rf"(?:^|[^{re.escape(escape)}]){re.escape(escape)}\s*$")
+    while goes_on.search(line) and at < len(lines):
         while at < len(lines) - 1 and _says_nothing(lines[at]):
             at += 1
         following = "" if _says_nothing(lines[at]) else lines[at]

@@ -85,6 +85,15 @@ def test_tabs_before_the_end_of_a_here_document_count_unless_it_is_written_with_
     assert [each.word for each in instructions("RUN cat <<EOF\n\tEOF\nFROM y\nEOF\n")] == ["RUN"]
 
 
+@pytest.mark.parametrize(
+    ("end", "goes_on"),
+    [("\\", True), ("\\ \t", True), ("\\\r", True), ("\\\\", False), ("\\\\\\", False), ("`", False)],
+)
+def test_a_line_goes_on_behind_one_backslash_and_ends_with_two(end: str, goes_on: bool) -> None:
+    found = list(instructions(f"RUN echo a{end}\nFROM x AS test\n"))
+    assert [each.word for each in found] == ["RUN"] + ["FROM"] * (not goes_on)
+
+
 def test_a_secret_behind_a_shift_is_handed_over() -> None:
     text = "FROM x\nRUN N=3; echo $((1<<N)) > /n\nRUN --mount=type=secret,id=tok true\n"
     assert parse(text).secrets == {"tok"}
