@@ -50,7 +50,7 @@ class CommandBuilder:
         for name, value in order.labels.items():
             command += ["--label", f"{name}={value}"]
         for name, file in order.secrets.items():
-            command += ["--secret", f"id={name},src={file}"]
+            command += ["--secret", f"id={name},{_field(f'src={file}')}"]
         command += self._caching(order)
         try:
             stream(
@@ -106,6 +106,12 @@ def docker_commands(folders: Sequence[str], environment: Mapping[str, str]) -> l
         if path is not None and Path(path).resolve() not in found:
             found[Path(path).resolve()] = DockerCommand(path, _major(path, environment), _buildx(path, environment))
     return list(found.values())
+
+
+def _field(text: str) -> str:
+    """A field of a line of comma-separated values, which Docker's options are."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if {*text} & {*',"\r\n'} else text
 
 
 def _major(path: str, environment: Mapping[str, str]) -> int:

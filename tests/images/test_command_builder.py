@@ -1,6 +1,7 @@
 """What the docker command is told: by a docker command that writes down what it is told."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -66,6 +67,15 @@ def test_buildx_is_told_everything(tmp_path: Path) -> None:
         str(tmp_path),
         "DOCKER_BUILDKIT=1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [("/a b/c", "src=/a b/c"), ("/a,b/c", '"src=/a,b/c"'), ('/a"b/c', '"src=/a""b/c"')],
+)
+def test_a_secrets_file_may_have_a_comma_or_a_quote_in_its_path(tmp_path: Path, file: str, field: str) -> None:
+    wanted = replace(order(tmp_path, ""), secrets={"pip.conf": Path(file)})
+    assert f"id=pip.conf,{field}" in told(recorder(tmp_path / "bin", "28.0.1", buildx=True), wanted)
 
 
 def test_an_older_command_is_told_everything(tmp_path: Path) -> None:
