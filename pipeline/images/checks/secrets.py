@@ -122,7 +122,10 @@ def _scan(file: str) -> Iterable[PotentialSecret]:
     if path.is_symlink() or path.stat().st_size > LARGEST:
         return ()
     text = _in_another_encoding(path.read_bytes())
-    return scan_file(file) if text is None else _scan_copy(path.name, text)
+    try:
+        return tuple(scan_file(file)) if text is None else _scan_copy(path.name, text)
+    except (ValueError, RecursionError):  # YAML that its parser cannot read, such as the date 2026-13-01
+        return _scan_copy("text", path.read_text(encoding="utf-8", errors="replace") if text is None else text)
 
 
 def _scan_copy(name: str, text: str) -> Iterable[PotentialSecret]:

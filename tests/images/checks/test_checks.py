@@ -277,6 +277,13 @@ def test_a_program_that_knows_how_keys_begin_is_no_secret(tmp_path: Path) -> Non
     assert suspicions({"lib.so": str(tmp_path / "lib.so")}) == ()
 
 
+@pytest.mark.parametrize("text", ["since: 2026-13-01", "n: " + "9" * 5000, "n: " + "[" * 3000])
+def test_secrets_are_found_in_yaml_that_cannot_be_parsed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(f'{text}\nkey: "{AWS_KEY}"\n')
+    (found,) = suspicions({"x.yaml": str(tmp_path / "x.yaml")})
+    assert (found.line, found.kind) == (2, "AWS Access Key")
+
+
 @pytest.mark.parametrize(
     "line",
     [
