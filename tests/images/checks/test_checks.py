@@ -298,6 +298,14 @@ def test_what_stands_for_a_secret_is_none(tmp_path: Path, line: str) -> None:
     assert suspicions({"x.py": str(tmp_path / "x.py")}) == ()
 
 
+@pytest.mark.parametrize(("name", "text"), [("x.yaml", "a: &a [*a]\n"), ("x.txt", (" " * 400 + "\n") * 1000)])
+def test_what_detectors_never_come_to_the_end_of_is_looked_at_all_the_same(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(f"{text}key: {AWS_KEY}\n")
+    assert [each.line for each in suspicions({name: str(tmp_path / name)})] == [text.count("\n") + 1]
+
+
 def test_both_kinds_of_githubs_tokens_are_found(tmp_path: Path) -> None:
     tokens = ("gh" + "p_" + "a1B2" * 9, "github" + "_pat_" + "a1B2" * 5 + "xy_" + "c3D4" * 14 + "xyz")
     (tmp_path / "x").write_text("".join(f"token = {token}\n" for token in tokens))
