@@ -142,3 +142,10 @@ def test_every_other_file_is_unaffected_and_the_folder_is_as_it_was(hostile: tup
 
 def test_the_run_ends_in_its_time(hostile: tuple[Run, Path, float]) -> None:
     assert hostile[2] < 60
+
+
+@pytest.mark.parametrize("airflow", ["3.3.1", "2.10.3"])
+def test_a_file_may_be_the_first_to_ask_for_a_temporary_folder(tmp_path: Path, airflow: str) -> None:
+    first = "import json, tempfile\nfrom airflow import DAG\nwith tempfile.TemporaryFile():\n    pass\n"
+    found = run(make_project(tmp_path, {"first.py": first}, airflow, seconds=LIMIT))
+    assert not found.said()

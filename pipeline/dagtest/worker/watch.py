@@ -125,6 +125,8 @@ class Watch:
         }
         find = reactions.get
 
+        tempfile.gettempdir()  # known from here on: whoever looks for it holds a lock that the hook would wait for
+
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             reaction = find(event)
             if reaction is not None:
