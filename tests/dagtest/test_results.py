@@ -41,7 +41,14 @@ UNUSUAL = {
     "walks.py": "from pathlib import Path\n" + DAG.format("walks", "str(list(Path('dags/tables').glob('*.sql')))"),
     "is_there.py": "import os\n" + DAG.format("is_there", "str(os.path.exists('dags/extra.py'))"),
     "sizes.py": "import os\n" + DAG.format("sizes", "str(os.stat('dags/data.json').st_size)"),
+    "accesses.py": "import os\n" + DAG.format("accesses", "str(os.access('dags/extra.py', os.R_OK))"),
+    "globs_in_all.py": "import glob\n" + DAG.format("globs_in_all", "str(glob.glob('dags/*/conf.py'))"),
+    "finds_itself.py": "from pathlib import Path\n" + DAG.format("finds", "str(Path(__file__).resolve().parent)"),
+    "renders.py": "from airflow.sdk import DAG, BaseOperator\nclass Submit(BaseOperator):\n    job = 'job.py'\n"
+    "    template_fields, template_ext = ('job',), ('.py',)\nwith DAG('renders'):\n    Submit(task_id='submit')\n",
     "elsewhere.py": "import sys\nsys.path.insert(0, 'dags/lib')\nimport common\n" + DAG.format("else", "common.X"),
+    "a_while.py": "import sys\nsys.path.append('dags/lib')\nimport common\nsys.path.pop()\n"
+    + DAG.format("a_while", "common.X"),
 }
 DAG_FILES = {"alone.py", "helped.py", "deep.py", "tries.py", "reads.py", "looks.py", "asks.py", "broken.py"}
 
@@ -120,16 +127,19 @@ def test_a_module_that_was_found_and_not_executed_is_missed_when_it_is_gone(tmp_
 
 
 def test_a_change_is_seen_whichever_way_it_is_read(tmp_path: Path) -> None:
-    library = {"lib/common.py": "X = '1'\n", ".airflowignore": f"{FILES['.airflowignore']}lib/\ncommon.py\n"}
+    ignored = f"{FILES['.airflowignore']}lib/\ncommon.py\nconf.py\njob.py\n"
+    library = {"lib/common.py": "X = '1'\n", ".airflowignore": ignored}
     project = make_project(tmp_path, {**FILES, **UNUSUAL, **library})
-    never_kept = {"elsewhere.py"}  # it changes where modules are found
+    never_kept = {"elsewhere.py", "a_while.py"}  # they change where modules are found
     imported(project)
     for changes, affected in (
         ({"alone.py": FILES["alone.py"] + "# more\n"}, {"alone.py"}),
         ({"data.json": '{"a": 1}'}, {"reads.py", "resolves.py", "at_home.py", "sizes.py"}),
-        ({"extra.py": "x = 1\n"}, {"tries.py", "is_there.py"}),
+        ({"extra.py": "x = 1\n"}, {"tries.py", "is_there.py", "accesses.py", "globs_in_all.py"}),
+        ({"tables/conf.py": ""}, {"looks.py", "globs.py", "walks.py", "globs_in_all.py"}),
+        ({"job.py": "{{ ds }}"}, {"renders.py", "globs_in_all.py"}),
         ({"tables/b.sql": ""}, DAG_FILES | {*UNUSUAL}),
-        ({"common.py": "X = '2'\n"}, set()),
+        ({"common.py": "X = '2'\n"}, {"globs_in_all.py"}),
     ):
         write(project, changes)
         assert imported(project) == affected | never_kept, changes

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import signal
 import sqlite3.dbapi2
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -97,18 +98,39 @@ class Accesses:
         sqlite3.dbapi2.connect = sqlite3.connect = connect_to_read
 
     def _hear_of_looks(self) -> None:
-        """Python tells of no question whether a file is there. Imports ask the system without this function."""
-        stat = os.stat
+        """Python tells of no question whether a file is there. Imports ask the system without these functions.
 
-        @functools.wraps(stat)
-        def told_stat(path: Any, *arguments: Any, **named: Any) -> os.stat_result:
-            self.watch.looked_at(path)
-            return stat(path, *arguments, **named)
+        `os.path.realpath` asks for every folder on the way with `os.lstat`, and nothing hangs on what is in them.
+        """
+        usual = os.stat
 
-        os.stat = told_stat
-        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
-            if stat in able:
-                able.add(told_stat)
+        def look(path: Any) -> None:
+            try:
+                is_folder = stat.S_ISDIR(usual(path).st_mode)
+            except (OSError, ValueError):
+                is_folder = False
+            if not is_folder:
+                self.watch.looked_at(path)
+
+        looks: dict[str, Callable[[Any], None]] = {
+            **dict.fromkeys(("stat", "access"), self.watch.looked_at),
+            "lstat": look,
+        }
+        for name, noted in looks.items():
+            self._hear_of(name, noted)
+
+    def _hear_of(self, name: str, noted: Callable[[Any], None]) -> None:
+        ask = getattr(os, name)
+
+        @functools.wraps(ask)
+        def told(path: Any, *arguments: Any, **named: Any) -> Any:
+            noted(path)
+            return ask(path, *arguments, **named)
+
+        setattr(os, name, told)
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
+            if ask in able:
+                able.add(told)
 
     def _hear_of_processes(self) -> None:
         """Those that `multiprocessing` starts anew, and its trackers. `subprocess` has an event of its own."""

@@ -212,7 +212,7 @@ class Inspector:
             except Exception as error:  # noqa: BLE001 - Airflow would show it as this file's error
                 errors.append(f"the DAG {dag_id} cannot be stored: {type(error).__name__}: {error}")
         own = own_files(folder.dags, before)
-        foreign = sys.path != paths or has_foreign_modules(before, LIBRARIES)
+        foreign = sys.path != paths or _searches.elsewhere or has_foreign_modules(before, LIBRARIES)
         of_files = dict.fromkeys([str(path), *own])
         missing = [found for file in of_files for found in _missing(Path(file), str(folder.dags))]
         if errors and missing and modules.extends_search_path(path):

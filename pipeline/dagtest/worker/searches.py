@@ -6,6 +6,7 @@ nothing, or a package that is a folder  NAME.py and the folder NAME in the DAG f
 a file of a library's                   nothing: the environment decides it
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
@@ -19,12 +20,15 @@ class Searches:
     Attributes:
         sought: Paths whose being there decided what was found since `begin`; of what was not, from the start: a library
             looks for others once, and later files have it as it is then.
+        elsewhere: Whether modules were sought while `sys.path` was another than at `begin`, if only for a while.
     """
 
     def __init__(self) -> None:
         self.sought: set[str] = set()
+        self.elsewhere = False
         self._in_vain: set[str] = set()
         self._dags = ""
+        self._usual: list[str] = []
 
     def install(self, dags: str) -> None:
         """From here to the end of the process."""
@@ -35,6 +39,7 @@ class Searches:
             cls: type, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
         ) -> ModuleSpec | None:
             found: ModuleSpec | None = None
+            self.elsewhere |= path is None and sys.path != self._usual
             try:
                 found = search(cls, name, path, target)
             finally:
@@ -46,6 +51,7 @@ class Searches:
     def begin(self) -> None:
         """Forget what was found."""
         self.sought = set(self._in_vain)
+        self.elsewhere, self._usual = False, list(sys.path)
 
     @contextmanager
     def apart(self) -> Iterator[set[str]]:

@@ -108,6 +108,7 @@ class Watch:
     denied: bool = False
     _told: set[tuple[str, str, int | None]] = field(default_factory=set)
     _paused: bool = False
+    _looking: bool = False
     _within: int = 0
 
     def install(self) -> None:
@@ -284,10 +285,14 @@ class Watch:
             self.listed.add(self._real(os.path.abspath(os.fsdecode(path or "."))))
 
     def looked_at(self, path: Any) -> None:
-        """The team's code asked whether a file or folder is there, for its size or its times."""
-        if isinstance(path, int) or self._paused or self._place() == (None, ""):
+        """The team's code asked whether a file or folder is there, for its size or its times; or jinja did."""
+        if self._looking or isinstance(path, int) or (not self._paused and self._place() == (None, "")):
             return
-        found = self._real(os.path.abspath(os.fsdecode(path)))
+        self._looking = True  # `_real` looks itself
+        try:
+            found = self._real(os.path.abspath(os.fsdecode(path)))
+        finally:
+            self._looking = False
         if found.startswith(self.project + os.sep) and not found.startswith((self.environment, self.home)):
             self.read.add(found)
             self.listed.add(found)
