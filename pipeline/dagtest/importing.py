@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 from pipeline.dagtest.airflow_environment import AirflowEnvironment
+from pipeline.dagtest.facts import dag_file
 from pipeline.errors import PipelineError
 from pipeline.process import CommandError, run
 
@@ -22,6 +23,8 @@ RESULT = frozenset(
         *("own", "read", "listed", "sought", "foreign"),
     }
 )
+PATHS = ("own", "read", "listed", "sought")  # of these
+TEXTS = ("kind", "what", "via")  # of an event
 STARTING = 120.0  # seconds that Airflow may take to be imported, on top of the budget for the files
 
 
@@ -131,15 +134,30 @@ def _answer(importing: Importing, job: Path, stop: Event | None) -> str:
 def _document(line: str) -> Mapping[str, Any]:
     """What the worker told of a file. A file can write into the pipe that its result comes through."""
     document: dict[str, Any] = json.loads(line)
-    if "result" not in document:
-        return document
     try:
-        result = json.loads(document.pop("result"))
-        if set(result) >= RESULT:
-            return {**document, "result": result}
-    except (TypeError, ValueError):
+        if "result" in document:
+            document["result"] = json.loads(document["result"])
+        if _is_ours(document):
+            return document
+    except (TypeError, ValueError, KeyError, AttributeError):
         pass
-    return {**document, "outcome": "ended", "how": "told of itself what our own code does not tell"}
+    how = "told of itself what our own code does not tell"
+    kept = {name: value for name, value in document.items() if name != "result"}
+    return {**kept, "events": list(filter(_is_event, document["events"])), "outcome": "ended", "how": how}
+
+
+def _is_event(document: Mapping[str, Any]) -> bool:
+    return {*document} == {"line", *TEXTS} and all(isinstance(document[name], str) for name in TEXTS)
+
+
+def _is_ours(document: Mapping[str, Any]) -> bool:
+    """Whether all of a document can be read; raises whatever reading it raises."""
+    result = document.get("result")
+    dag_file(document, str, 0, 0)
+    return all(map(_is_event, document["events"])) and (
+        result is None
+        or (set(result) >= RESULT and all(isinstance(path, str) for name in PATHS for path in result[name]))
+    )
 
 
 def processors() -> int:

@@ -1,5 +1,6 @@
 """DAG files that do their worst while a real Airflow imports them: each is named, none harms another."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.dagtest.importing import RESULT
 from tests.dagtest.projects import Run, make_project, run
 
 HEAD = (
@@ -15,6 +17,7 @@ HEAD = (
 )
 DAG = "from airflow.sdk import DAG, BaseHook, Connection, Variable\nDAG('{name}')\n"
 LIMIT = 6  # seconds
+FORGED = json.dumps({name: None if name == "error" else [3] for name in RESULT})
 
 # name → what it does, the rule that names it, how its message begins (the head is line 1, what it does follows)
 DEEDS: dict[str, tuple[str, str, str]] = {
@@ -43,6 +46,18 @@ DEEDS: dict[str, tuple[str, str, str]] = {
         "imports",
         ":5: importing it told of itself what our own code does not tell",
     ),
+    **{
+        f"forges_{name}": (
+            f"for n in range(3, 40):\n    try: os.write(n, b{line!r})\n    except OSError: pass\nos._exit(0)",
+            "imports",
+            f":5: importing it {'ended its process' if name == 'nothing' else 'told of itself'}",
+        )
+        for name, line in {
+            "nothing": "null\n[1]\n",
+            "an_event": '{{"x": 1}}\n',
+            "dags": json.dumps({"result": FORGED}).replace("{", "{{").replace("}", "}}") + "\n",
+        }.items()
+    },
     "crashes": ("import ctypes\nctypes.string_at(0)", "imports", ":3: importing it was killed by SIGSEGV"),
     "eats": ("x = bytearray(5_000_000_000)", "imports", ":2: it needs more than 2 GiB of memory"),
     "prints": ("print('x' * 3_000_000)", "output", ": it printed 3,000,001 bytes while it was parsed"),

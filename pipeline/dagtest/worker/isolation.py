@@ -239,7 +239,7 @@ def _told(answer: bytes) -> list[dict[str, Any]]:
     for line in answer.splitlines():
         with suppress(ValueError):  # the last line of a process that was killed while it wrote
             documents.append(json.loads(line))
-    return documents
+    return [document for document in documents if isinstance(document, dict)]  # a file may write what it likes
 
 
 def _drain(child: _Child) -> None:
