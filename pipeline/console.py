@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 
 from rich.console import Console
 from rich.status import Status
@@ -10,9 +11,18 @@ from rich.theme import Theme
 
 _THEME = Theme({"good": "green", "bad": "bold red", "busy": "cyan", "quiet": "dim"})
 
+
+class _Console(Console):
+    """Shows `?` for what is no character: a name that is not UTF-8, half of a pair in a message of a DAG file's."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        shown = (each.encode("utf-8", "replace").decode() if isinstance(each, str) else each for each in objects)
+        super().print(*shown, **options)
+
+
 # Without emoji: a file may be called `:bug:.py`, and must be told so.
-out = Console(theme=_THEME, highlight=False, soft_wrap=True, emoji=False)
-err = Console(theme=_THEME, highlight=False, soft_wrap=True, emoji=False, stderr=True)
+out = _Console(theme=_THEME, highlight=False, soft_wrap=True, emoji=False)
+err = _Console(theme=_THEME, highlight=False, soft_wrap=True, emoji=False, stderr=True)
 
 
 @contextmanager

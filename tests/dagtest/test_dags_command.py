@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -192,3 +193,12 @@ def test_files_are_imported_under_the_options_of_production_and_with_mwaas_execu
     assert set(found.said()) == {("made.py", "imports")}
     assert "ZeroDivisionError" in found.said()["made.py", "imports"]
     assert {Path(path).name for path, _ in found.cases} == {"retried.py", "made.py"}
+
+
+def test_names_and_messages_that_are_no_text_are_told_as_well(tmp_path: Path) -> None:
+    broken = "from airflow.sdk import DAG\nDAG('a')\nraise ValueError('\\ud800')\n"
+    project = make_project(tmp_path, {os.fsdecode(b"caf\xe9.py"): broken, "half.py": broken})
+    found = run(project)
+    assert "2 files" in found.result.output, found.result.output
+    assert isinstance(found.result.exception, PipelineError)
+    assert found.said()["half.py", "imports"].startswith("dags/half.py:3: ValueError: ?.")
