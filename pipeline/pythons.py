@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.process import CommandError, run
+from pipeline.process import run
 
 DOWNLOAD_SECONDS = 180.0  # for a Python, 30 MB
+LOOK_SECONDS = 30.0  # for uv to ask the Pythons of this machine, which takes it less than one
 # uv waits longer before each further try; without a network a run would stand still for ten seconds.
 _ONE_TRY = {"UV_HTTP_RETRIES": "0"}
 # pyenv, asdf and mise put a program for every Python they know on PATH, which fails for all that are not chosen here.
@@ -69,10 +70,10 @@ def installed_python(version: str) -> str | None:
 
 def _found_by(uv: str, version: str) -> str | None:
     try:
-        found = run([uv, "python", "find", "--no-project", "--no-python-downloads", version]).strip()
-    except CommandError:
+        found = run([uv, "python", "find", "--no-project", "--no-python-downloads", version], timeout=LOOK_SECONDS)
+    except PipelineError:  # also a Python on PATH that does not answer
         return None
-    return str(Path(found).resolve())  # a virtual environment would go away some day
+    return str(Path(found.strip()).resolve())  # a virtual environment would go away some day
 
 
 def _beside_shims(version: str) -> str | None:

@@ -1,4 +1,5 @@
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_without_any_airflow_runs_in_the_python_that_runs_us(machine: Machine) -
     machine.program("shims/python3.12", "#!/bin/sh\nexit 127\n")  # pyenv leaves it behind when 3.12 was uninstalled
     assert find_python("3.12") is None
     assert airflow_python("3.3.1") == sys.executable
+
+
+def test_a_python_that_never_answers_is_none(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pythons, "LOOK_SECONDS", 0.2, raising=False)
+    machine.program("bin/uv", "#!/bin/sh\n[ $2 = find ] && exec sleep 20\nexit 1\n")
+    started = time.monotonic()
+    assert airflow_python("3.3.1") == sys.executable
+    assert time.monotonic() - started < 10
 
 
 def test_what_uv_really_finds_is_a_python_of_that_version() -> None:
