@@ -70,7 +70,10 @@ FILES = {
         f"{HEAD}if RELEASE.environment == 'prod':\n"
         "    with DAG('production'):\n        fargate_task('ingest', command=['x'])\n"
     ),
-    "trial.py": f"{HEAD}if RELEASE.environment == 'dev':\n    with DAG('trial'):\n        fargate_task('nothing', command=['x'])\n",
+    "trial.py": (
+        f"{HEAD}if RELEASE.environment == 'dev':\n"
+        "    with DAG('trial'):\n        fargate_task('nothing', command=['x'])\n"
+    ),
     "places.py": "from fargate import RELEASE\nIS_DEV = RELEASE.environment == 'dev'\n",
     "helped.py": f"{HEAD}from places import IS_DEV\nwith DAG('helped', schedule='@hourly' if IS_DEV else '@daily'):\n"
     "    fargate_task('ingest', command=['x'])\n",

@@ -133,7 +133,7 @@ def _scan(file: str) -> Iterable[PotentialSecret]:
 
 
 def _squeezed(text: str) -> str:
-    """The text without long runs of blanks, its lines as they were: the detectors take seconds for a hundred of them."""
+    """The text without long runs of blanks, its lines as they were: a hundred of them cost the detectors seconds."""
     return _BLANKS.sub(b" ", text.encode("utf-8", "replace")).decode("utf-8")
 
 
