@@ -65,8 +65,8 @@ def run(
             errors="replace",
             start_new_session=stop is not None,
         )
-    except FileNotFoundError:
-        raise _not_installed(command) from None
+    except OSError as error:
+        raise _not_started(command, error) from None
     with child, _ended_by(stop, child):
         try:
             out, err = child.communicate(stdin or "", timeout)
@@ -116,8 +116,8 @@ def stream(
             errors="replace",
             start_new_session=True,
         )
-    except FileNotFoundError:
-        raise _not_installed(command) from None
+    except OSError as error:
+        raise _not_started(command, error) from None
     assert child.stdout is not None  # noqa: S101 - PIPE above
     with child.stdout, _ended_by(stop or Event(), child):
         for line in child.stdout:
@@ -129,10 +129,9 @@ def stream(
         raise CommandError(command, code, "\n".join(lines))
 
 
-def _not_installed(command: Sequence[str]) -> PipelineError:
-    return PipelineError(
-        f"the program {command[0]!r} is not installed", mend="`pipeline doctor` says how to install it."
-    )
+def _not_started(command: Sequence[str], error: OSError) -> PipelineError:
+    why = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run: {error.strerror}"
+    return PipelineError(f"the program {command[0]!r} {why}", mend="`pipeline doctor` says how to install it.")
 
 
 def _raise_if_stopped(command: Sequence[str], stop: Event | None) -> None:

@@ -33,6 +33,7 @@ def _below_dags(pattern: str) -> str:
     return pattern
 
 
+DagId = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,50}\Z")]
 KeepPattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_below_dags)]
 
 
@@ -103,10 +104,16 @@ class Environment(_Settings):
     airflow_options: Mapping[str, str] = {}
     worker_replacement: Literal["GRACEFUL", "FORCED"] = "GRACEFUL"
     keep: tuple[KeepPattern, ...] = ()
-    canary: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None  # a DAG each release runs
+    canary: DagId | None = None  # a DAG each release runs
     # Seconds for which a sync that changes images waits for runs of DAGs that use them: most daily runs end in that
     # time, and a run that lasts for hours holds no release up. At most what the release's build step has to spare.
     wait_for_runs: Annotated[int, Field(ge=0, le=3600)] = 900
+
+    @model_validator(mode="after")
+    def _has_room_for_its_workers(self) -> "Environment":
+        if self.min_workers > self.max_workers:
+            raise ValueError(f"min_workers ({self.min_workers}) is more than max_workers ({self.max_workers})")
+        return self
 
 
 class Checks(_Settings):

@@ -77,3 +77,15 @@ def test_when_nobody_takes_the_lines_any_more_the_command_ends() -> None:
     with pytest.raises(KeyboardInterrupt):
         stream(["sh", "-c", "echo; sleep 60"], interrupt)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("call", [run, lambda command: stream(command, print)], ids=["run", "stream"])
+@pytest.mark.parametrize(("mode", "why"), [(0o644, "Permission denied"), (0o755, "Exec format error")])
+def test_a_program_that_cannot_be_run_is_no_traceback(
+    tmp_path: Path, call: Callable[[list[str]], object], mode: int, why: str
+) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF, but for another machine")
+    program.chmod(mode)
+    with pytest.raises(PipelineError, match=f"cannot be run: {why}"):
+        call([str(program)])

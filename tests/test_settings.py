@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -6,16 +7,20 @@ from pipeline.errors import UsageError
 from pipeline.settings import Settings, load, parse
 
 
-def keeping(*patterns: str) -> Settings:
+def dev(**settings: Any) -> Settings:
     return parse(
         {
             "name": "etl",
             "region": "eu-west-1",
             "repository": "etl",
             "airflow": {"version": "3.3.1"},
-            "environments": {"dev": {"keep": list(patterns)}},
+            "environments": {"dev": settings},
         }
     )
+
+
+def keeping(*patterns: str) -> Settings:
+    return dev(keep=list(patterns))
 
 
 def test_patterns_of_what_is_kept_are_relative_to_the_dag_folder() -> None:
@@ -63,3 +68,15 @@ def test_settings_that_are_none_are_refused_in_a_sentence(
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match=what):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("canary", ["", "  ", "a/b?x", "a\nb", "a" * 51])
+def test_a_canary_that_no_dag_can_be_called_is_refused(canary: str) -> None:
+    with pytest.raises(UsageError, match=r"environments\.dev\.canary"):
+        dev(canary=canary)
+
+
+def test_more_workers_at_least_than_at_most_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"min_workers \(5\) is more than max_workers \(2\)"):
+        dev(min_workers=5)
+    assert dev(min_workers=5, max_workers=5).environment("dev").min_workers == 5

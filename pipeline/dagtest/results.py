@@ -18,6 +18,7 @@ was imported is never kept.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,18 +58,32 @@ class Snapshot:
         return path in self.digests or path in self.folders
 
     def surroundings(self, dag_folder: Path) -> Sequence[str]:
-        """What may decide what any file finds: the names of data and of packages, and all of plugins/."""
-        plugins = f"{dag_folder}/plugins/"
+        """What may decide what any file finds: the names of data and of packages, and all of plugins/.
+
+        Everything, where plugins import modules of the DAG folder: Airflow loads them before it imports a file.
+        """
+        plugins = frozenset(path for path in self.digests if path.startswith(f"{dag_folder}/plugins/"))
+        modules = {Path(path).relative_to(dag_folder).parts[0].removesuffix(".py") for path in self.digests}
+        if (modules - {"plugins"}) & _imported_by(path for path in plugins if path.endswith(".py")):
+            return [self.all]
         return [
-            f"{path}={digest}" if path.startswith(plugins) else path
+            f"{path}={digest}" if path in plugins else path
             for path, digest in self.digests.items()
-            if not path.endswith(".py") or path.endswith("/__init__.py") or path.startswith(plugins)
+            if not path.endswith(".py") or path.endswith("/__init__.py") or path in plugins
         ]
 
     @cached_property
     def all(self) -> str:
         """One digest of everything."""
         return _digest(json.dumps(sorted(self.digests.items())).encode())
+
+
+def _imported_by(files: Iterable[str]) -> frozenset[str]:
+    """Every name on a line of the files that imports something."""
+    lines = (line.split() for file in files for line in Path(file).read_text("utf-8", "replace").splitlines())
+    return frozenset(
+        name for words in lines if words[:1] in (["import"], ["from"]) for name in re.findall(r"\w+", " ".join(words))
+    )
 
 
 @dataclass

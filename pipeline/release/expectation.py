@@ -62,7 +62,7 @@ def of_deploy(
         affected=affected,
         removed=removed_files(plan, before),
         defining=named,
-        blamed=affected.union(written) if resumed or adopts else frozenset(written),
+        blamed=affected.union(written) if resumed or adopts else _importable(frozenset(written), dags),
         settles=_settles(plan, proven=changed & (had_dags | named)),
     )
 
@@ -87,7 +87,7 @@ def of_rollback(
         found,
         affected=found.affected | (restored - found.changed.keys()),
         defining=restored & _files_of(dags),
-        blamed=found.blamed | restored,
+        blamed=found.blamed | (restored if resumed else _importable(restored, dags)),
         settles=_settles(plan, proven=frozenset()),
     )
 
@@ -145,6 +145,11 @@ def _settles(plan: Plan, proven: Collection[str]) -> bool:
 
 def _files_of(dags: Mapping[str, Dag] | None) -> frozenset[str]:
     return frozenset(dag.file for dag in (dags or {}).values())
+
+
+def _importable(files: frozenset[str], dags: Mapping[str, Dag] | None) -> frozenset[str]:
+    """Those that must be imported without an error: a helper that was tested and defines no DAG may never have been."""
+    return files if dags is None else files & _files_of(dags)
 
 
 def _guessed(written: Mapping[str, Source], tree: Tree) -> frozenset[str]:

@@ -14,6 +14,8 @@ _DEFAULTS = {
     "dag_processor.stale_dag_threshold": 50.0,
     "scheduler.parsing_cleanup_interval": 60.0,
 }
+# Three quarters of what the build of a release may take (`infra/steps.py`): one that is cut off takes nothing back.
+_MOST = 5400.0
 
 
 def of(options: Mapping[str, str]) -> Patience:
@@ -35,8 +37,8 @@ def of(options: Mapping[str, str]) -> Patience:
     }
     return replace(
         usual,
-        settled=usual.settled + slower.get(_PARSED_AGAIN, 0),
-        deadline=usual.deadline + sum(slower.values()),
+        settled=min(_MOST, usual.settled + slower.get(_PARSED_AGAIN, 0)),
+        deadline=min(_MOST, usual.deadline + sum(slower.values())),
         because=", ".join(f"{name} is {options[name]}" for name in slower),
     )
 

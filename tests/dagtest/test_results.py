@@ -268,3 +268,14 @@ def test_what_changed_while_it_was_imported_is_not_kept(tmp_path: Path) -> None:
     again = Results.load(importing)
     again.take((project / "dags",), (str(file),), [document])
     assert list(again.entries) == [str(file)]
+
+
+@pytest.mark.parametrize(("plugin", "matters"), [("from airflow import x\nimport os, h_x as h\n", True), ("", False)])
+def test_what_plugins_import_of_the_dag_folder_is_a_part_of_every_result(
+    tmp_path: Path, plugin: str, *, matters: bool
+) -> None:
+    project = make_project(tmp_path, {"plugins/mine.py": plugin, "h_x.py": "import y\n", "y.py": "X = 1\n"})
+    importing = Importing(ensure(project, AIRFLOW), project, project / "dags", "eu-west-1", {}, {}, {}, 30, 60)
+    before = Results.load(importing).path
+    write(project, {"y.py": "X = 2\n"})
+    assert (Results.load(importing).path != before) is matters

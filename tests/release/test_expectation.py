@@ -99,6 +99,8 @@ def test_after_an_interruption_errors_of_what_is_there_already_count(tmp_path: P
     write(tmp_path, {"a.py": "import h\n", "b.py": "x = 1\n", "h.py": "new\n"})
     recorded = {"a.py": "import h\n", "b.py": "x = 1\n", "h.py": "old\n"}
     assert expected(tmp_path, recorded=recorded).blamed == {"h.py"}
+    assert expected(tmp_path, recorded=recorded, dags={}).blamed == frozenset(), "a helper; it may never be importable"
+    assert expected(tmp_path, recorded=recorded, dags={"h": structure.Dag(file="h.py")}).blamed == {"h.py"}
     assert expected(tmp_path, recorded=recorded, there={**recorded, "h.py": "new\n"}).blamed == {"a.py", "h.py"}
     assert expected(tmp_path, recorded=recorded, resumed=True).blamed == {"a.py", "h.py"}
 

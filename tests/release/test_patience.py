@@ -12,6 +12,9 @@ from pipeline.release.verify import Patience
         ({"dag_processor.refresh_interval": "1200"}, 75, 600 + 900),
         ({"dag_processor.min_file_process_interval": "60", "scheduler.parsing_cleanup_interval": "120"}, 105, 690),
         ({"dag_processor.min_file_process_interval": "5", "dag_processor.refresh_interval": "10"}, 75, 600),
+        ({"dag_processor.min_file_process_interval": "86400"}, 5400, 5400),
+        ({"dag_processor.refresh_interval": "inf"}, 75, 5400),
+        ({"dag_processor.refresh_interval": "nan"}, 75, 600),
         ({"dag_processor.min_file_process_interval": "soon", "core.parallelism": "9000"}, 75, 600),
     ],
 )

@@ -90,9 +90,21 @@ def _made_of_now(value: ast.expr | None, moving: Mapping[str, ast.expr]) -> ast.
     """The expression with the time of parsing that a value is made of: itself, or what a name in it stands for."""
     if value is None:
         return None
-    if any(isinstance(node, ast.Call) and name_of(node) in NOW for node in ast.walk(value)):
+    if any(isinstance(node, ast.Call) and name_of(node) in NOW for node in _deciding(value)):
         return value
     return _moved(value, moving)
+
+
+def _deciding(value: ast.expr) -> Iterator[ast.AST]:
+    """The parts that a value is made of, but for what chooses: `A if now() > B else C`, `min(now(), A)`."""
+    waiting: list[ast.AST] = [value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.IfExp):
+            waiting += [node.body, node.orelse]
+        elif not (isinstance(node, ast.Call) and name_of(node) == "min"):
+            yield node
+            waiting += ast.iter_child_nodes(node)
 
 
 def _moved(value: ast.expr, moving: Mapping[str, ast.expr]) -> ast.expr | None:
