@@ -24,7 +24,7 @@ ADDRESS = "https://raw.githubusercontent.com/apache/airflow/constraints-{airflow
 SECONDS = 5.0  # to answer; a machine that is cut off must not wait long
 ON_MWAA = f"{MWAA_HOME}/dags/"
 PLUGINS_ON_MWAA = f"{MWAA_HOME}/plugins"
-_INCLUDES = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=)?[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
+INCLUDES = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=)?[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
 _PLACE_ON_MWAA = re.compile(rf"{MWAA_HOME}/(dags|plugins)(?=[/\s\"']|$)")
 _SPEAKS_OF_SOME = re.compile(r"-c |--constraint ")
 _OPTION = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=)[\"']?([^\"'\s]+)[\"']?\s*(?:#.*)?$")
@@ -106,7 +106,7 @@ def expanded(path: Path, text: str, above: Sequence[Path] = ()) -> str:
     lines = []
     for line in text.splitlines():
         here = _PLACE_ON_MWAA.sub(lambda found: str(dags if found[1] == "dags" else dags / "plugins"), line)
-        included = _INCLUDES.match(here)
+        included = INCLUDES.match(here)
         inner = (path.parent / included[1]).resolve() if included else None
         if inner is None or not inner.is_file():
             lines.append(f"{here}\n")

@@ -18,7 +18,7 @@ from pipeline.dagtest.airflow_environment import (
     has_requirements,
     python_of,
 )
-from pipeline.dagtest.constraints import Constraints, constraints_for
+from pipeline.dagtest.constraints import Constraints, constraints_for, expanded
 from pipeline.dagtest.importing import WORKER
 from pipeline.dagtest.rules import Problem, Verdict
 from pipeline.errors import PipelineError
@@ -67,7 +67,7 @@ def _requirements(project: Path, version: str) -> Iterator[Verdict]:
     if not path.is_file():
         return
     text = path.read_text(encoding="utf-8", errors="replace")
-    names = [str(found.relative_to(project / "dags")) for found in (project / "dags").rglob("*.txt")]
+    names = [str(found.relative_to(project / "dags")) for found in (project / "dags").rglob("*") if found.is_file()]
     wrong = tuple(checks.wrong_constraints(text, version, mwaa_python(version), names))
     yield checks.verdict(REQUIREMENTS, "constraints", wrong)
     if wrong:
@@ -81,7 +81,7 @@ def _requirements(project: Path, version: str) -> Iterator[Verdict]:
         )
     else:
         with step(f"resolve {REQUIREMENTS} as MWAA does"):
-            problems = tuple(_conflicts(text, constraints, version))
+            problems = tuple(checks.missing_files(text, names)) or tuple(_conflicts(path, constraints, version))
         yield checks.verdict(REQUIREMENTS, "resolves", problems, note=checks.part_of(constraints))
     if problems:
         yield Verdict(REQUIREMENTS, "installs", skipped="it does not resolve")
@@ -96,16 +96,21 @@ def _requirements(project: Path, version: str) -> Iterator[Verdict]:
         yield checks.verdict(REQUIREMENTS, "installs", [Problem(error.what, error.mend)])
 
 
-def _conflicts(text: str, constraints: Constraints, version: str) -> Iterator[Problem]:
+def _conflicts(path: Path, constraints: Constraints, version: str) -> Iterator[Problem]:
+    text = path.read_text(encoding="utf-8", errors="replace")
     together = _refused(constraints.requirements, constraints, version)
     if together is None:
+        return
+    unreadable = checks.unreadable(constraints.requirements.read_text(encoding="utf-8"), together, text)
+    if unreadable:
+        yield unreadable
         return
     held = {problem.line: problem for problem in checks.against_pins(text, constraints.pins(), constraints.essential)}
     known, alone = [], {}
     with tempfile.TemporaryDirectory(prefix="requirements-") as folder:
-        for requirement in checks.asked(text):
+        for requirement in (*checks.asked(text), *checks.unnamed(text)):
             single = Path(folder, "requirements.txt")
-            single.write_text(f"{requirement.text}\n", encoding="utf-8")
+            single.write_text(expanded(path, requirement.text), encoding="utf-8")
             problem = held.get(requirement.line)
             if problem and not requirement.is_conditional:
                 known.append(problem)
@@ -130,7 +135,8 @@ def _refused(requirements: Path, constraints: Constraints, version: str) -> str 
     try:
         run(command, timeout=DOWNLOADS)
     except CommandError as error:
-        if any(words in error.output for words in UNREACHED):
+        said = " ".join(error.output.split())  # uv breaks its lines where a terminal's would end
+        if any(words in said for words in UNREACHED):
             raise PipelineError(
                 "the package index cannot be reached", where=REQUIREMENTS, mend=f"Try again.\n{error.output.strip()}"
             ) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.dagtest.constraints import ON_MWAA, Constraints, below_dags, is_address, named, normal
+from pipeline.dagtest.constraints import INCLUDES, ON_MWAA, Constraints, below_dags, is_address, named, normal
 from pipeline.dagtest.rules import Problem, Verdict
 
 PLUGINS_LIMIT: Final = (
@@ -21,6 +21,8 @@ PLUGINS_LIMIT: Final = (
 STARTUP_SECONDS: Final = 300  # after which MWAA ends startup.sh (amazon-mwaa-docker-images)
 _VERSION_IN_ADDRESS = re.compile(r"constraints-(\d+\.\d+\.\d+)/constraints-(\d+\.\d+)")
 _ASKED = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
+_AT_LINE = re.compile(r": \S*requirements\.txt:(\d+):\d+$")  # how uv ends what it cannot read,
+_AT_POSITION = re.compile(r"^error: \S.* at position (\d+) cause:")  # or begins it
 _SLEEP = re.compile(r"^\s*(?:sudo\s+)?sleep\s+(\d+(?:\.\d+)?)([smh]?)\b")
 BASH_LINE = re.compile(r"line (\d+): (.*)")
 _DRAWN = " │╰─▶\N{MULTIPLICATION SIGN}"  # around what uv says
@@ -54,6 +56,52 @@ def asked(text: str) -> tuple[Requirement, ...]:
             version, semicolon, _ = match[2].partition(";")
             found.append(Requirement(number, words, normal(match[1]), version.strip(), bool(semicolon)))
     return tuple(found)
+
+
+def unnamed(text: str) -> tuple[Requirement, ...]:
+    """The packages that it asks for by address, file or folder."""
+    named_lines = {requirement.line for requirement in asked(text)}
+    return tuple(
+        Requirement(number, words, "", "")
+        for number, line in enumerate(text.splitlines(), 1)
+        if number not in named_lines
+        and (words := line.partition(" #")[0].strip())
+        and words.startswith(("-e ", "--editable")) | (words[0] not in "-#")
+    )
+
+
+def missing_files(text: str, dags: Sequence[str]) -> Iterator[Problem]:
+    """Files with more requirements that are not in the DAG folder."""
+    for number, line in enumerate(text.splitlines(), 1):
+        included = INCLUDES.match(line)
+        if included and not is_address(included[1]) and below_dags(included[1]).removeprefix("./") not in dags:
+            yield Problem(
+                f"the file {included[1]!r} is not in the DAG folder",
+                f"Put it there and name it {ON_MWAA}FILE, which is where MWAA has it.",
+                number,
+            )
+
+
+def unreadable(expanded: str, refusal: str, text: str) -> Problem | None:
+    """The line that cannot be read, None if the resolver refuses something else.
+
+    Args:
+        expanded: What the resolver was given.
+        refusal: What it says.
+        text: The requirements.txt, which may include others.
+    """
+    said = " ".join(refusal.split())  # uv breaks its lines where a terminal's would end
+    if at_line := _AT_LINE.search(said):
+        line = int(at_line[1])
+    elif at_position := _AT_POSITION.search(said):
+        line = expanded[: int(at_position[1])].count("\n") + 1
+    else:
+        return None
+    words = "".join(expanded.splitlines()[line - 1 : line])
+    here = line if text.splitlines()[line - 1 : line] == [words] else None
+    return Problem(
+        f"{words.strip()!r} cannot be read: {_one_line(_AT_LINE.sub('', said))}", "Write it as pip expects it.", here
+    )
 
 
 def comes_from_files_only(text: str) -> bool:
@@ -117,7 +165,7 @@ def unresolved(text: str, alone: Mapping[int, str], together: str, source: str) 
         together: What it says of all of them.
         source: Where the constraints are from.
     """
-    by_line = {requirement.line: requirement for requirement in asked(text)}
+    by_line = {requirement.line: requirement for requirement in (*asked(text), *unnamed(text))}
     for line, reason in alone.items():
         yield Problem(
             f"{by_line[line].text} cannot be installed under {source}: {_one_line(reason)}",
@@ -194,4 +242,4 @@ def part_of(constraints: Constraints) -> str:
 def _one_line(text: str) -> str:
     lines = (line.strip(_DRAWN) for line in text.strip().splitlines())
     words = " ".join(line for line in lines if line)
-    return re.sub(r"^error: .*?cause: ", "", words).removesuffix(".")
+    return re.sub(r"^error: (?:.*?cause: )?", "", words).removesuffix(".")

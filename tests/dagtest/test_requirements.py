@@ -16,7 +16,9 @@ from pipeline.dagtest.requirements import (
     against_pins,
     asked,
     crooked_startup,
+    missing_files,
     slow_startup,
+    unnamed,
     unresolved,
     wrong_constraints,
     wrong_plugins,
@@ -32,6 +34,37 @@ def test_the_packages_asked_for_are_read_with_their_lines_and_versions() -> None
     text = "# none\npandas==2.0\n\nRequests[socks] >=2 ; python_version > '3'\n-r x.txt\n./a.whl\nx @ https://h/x.whl\n"
     found = [(item.line, item.name, item.version, item.exact) for item in asked(text)]
     assert found == [(2, "pandas", "==2.0", "2.0"), (4, "requests", ">=2", None), (7, "x", "@ https://h/x.whl", None)]
+
+
+def test_what_is_asked_for_by_address_file_or_folder_has_no_name() -> None:
+    text = "pandas\n# no\n\n-r x.txt\n./a.whl  # a wheel\n-e ./pkg\ngit+https://h/x.git\n--no-index\n"
+    assert [(item.line, item.text) for item in unnamed(text)] == [
+        (5, "./a.whl"),
+        (6, "-e ./pkg"),
+        (7, "git+https://h/x.git"),
+    ]
+
+
+def test_a_file_with_more_requirements_must_be_in_the_dag_folder() -> None:
+    text = "-r ./a.txt\n-r /usr/local/airflow/dags/sub/b.in\n--requirement c.txt\n-r https://h/x.txt\n"
+    (problem,) = missing_files(text, ["a.txt", "sub/b.in"])
+    assert (problem.what, problem.line) == ("the file 'c.txt' is not in the DAG folder", 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("пакет==1.0", "'пакет==1.0' cannot be read: Unexpected 'п'"),
+        ("attrs ===", "'attrs ===' cannot be read: Unexpected end of version specifier"),
+        ("./missing.whl", "./missing.whl cannot be installed under "),
+        ("-e ./pkg", "-e ./pkg cannot be installed under "),
+        ("-r more.txt", "the file 'more.txt' is not in the DAG folder"),
+    ],
+)
+def test_a_line_that_cannot_be_read_or_got_is_named(tmp_path: Path, line: str, says: str) -> None:
+    project = make_project(tmp_path, {"requirements.txt": f"attrs\n{line}\n"})
+    _, told = check(project)
+    assert told["dags/requirements.txt", "resolves"].startswith(f"dags/requirements.txt:2: {says}")
 
 
 @pytest.mark.parametrize(
