@@ -1,5 +1,6 @@
 """DAG files that are not the same in every environment, such as one whose DAG is there in production only. Pure."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pipeline.dagtest.rules import Problem, Verdict
 
 # The name of the environment that `RELEASE` of dags/fargate.py tells where nothing is released.
 OPTION = "release.environment"
-_READS = re.compile(r"\.environment\b")
+_NAMES = re.compile(r"\.environment\b")  # perhaps in a comment
 
 
 def varying(files: Sequence[DagFile], text: Callable[[str], str]) -> tuple[str, ...]:
@@ -23,10 +24,20 @@ def varying(files: Sequence[DagFile], text: Callable[[str], str]) -> tuple[str, 
 
     def reads(path: str) -> bool:
         if path not in reading:
-            reading[path] = bool(_READS.search(text(path)))
+            reading[path] = _reads_environment(text(path))
         return reading[path]
 
     return tuple(file.path for file in files if any(map(reads, (file.path, *file.own))))
+
+
+def _reads_environment(text: str) -> bool:
+    if not _NAMES.search(text):
+        return False
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return True  # the same everywhere, most of the time; to look costs a second
+    return any(isinstance(node, ast.Attribute) and node.attr == "environment" for node in nodes)
 
 
 def everywhere(files: Mapping[str, Sequence[DagFile]]) -> tuple[DagFile, ...]:

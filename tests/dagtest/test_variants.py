@@ -22,6 +22,8 @@ ONE, OTHER = Problem("one", "Mend it.", 3), Problem("other", "Mend it.", 4)
         ("RELEASE.environment == 'prod'", "", True),
         ("import helper", "IS_PROD = RELEASE.environment == 'prod'", True),
         ("environment = dict()", "self.environments", False),
+        ("# RELEASE.environment", "'''`RELEASE.environment` is the name.'''", False),
+        ("RELEASE.environment ==", "", True),
         ("", "", False),
     ],
 )
@@ -103,6 +105,8 @@ def test_the_results_of_each_environment_are_kept(tmp_path: Path) -> None:
 
     def kept() -> dict[str, set[str]]:
         outcome = run_test(airflow, project, configured)
+        here, there = ({Path(file.path).name: file for file in files} for files in outcome.environments.values())
+        assert {name for name in here if here[name] is there[name]} == {"everywhere.py"}, "imported once"
         return {
             name: {Path(file.path).name for file in files if file.is_kept}
             for name, files in outcome.environments.items()
