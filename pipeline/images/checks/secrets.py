@@ -125,10 +125,11 @@ def _scan(file: str) -> Iterable[PotentialSecret]:
     if path.is_symlink() or path.stat().st_size > LARGEST:
         return ()
     content = path.read_bytes()
-    other = _in_another_encoding(content)
-    if other is None and path.suffix not in _PARSED and not _BLANKS.search(content):
+    text, is_utf8 = _text_of(content)
+    if not text:
+        return ()
+    if is_utf8 and path.suffix not in _PARSED and not _BLANKS.search(content):
         return tuple(scan_file(file))
-    text = content.decode("utf-8", "replace") if other is None else other
     return _scan_copy("text" if path.suffix in _PARSED else path.name, _squeezed(text))
 
 
@@ -145,12 +146,11 @@ def _scan_copy(name: str, text: str) -> Iterable[PotentialSecret]:
         return tuple(scan_file(str(copy)))
 
 
-def _in_another_encoding(content: bytes) -> str | None:
-    """The text of a file that is not UTF-8; None where it is, or is no text."""
+def _text_of(content: bytes) -> tuple[str, bool]:
+    """The text of a file, "" of one that is none, and whether it is UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
+        return content.decode("utf-16", "replace"), False
     try:
-        content.decode("utf-8")
+        return content.decode("utf-8"), True
     except UnicodeDecodeError:
-        return None if b"\0" in content else content.decode("latin-1")
-    return None
+        return "" if b"\0" in content else content.decode("latin-1"), False

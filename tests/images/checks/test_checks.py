@@ -272,9 +272,11 @@ def test_a_line_that_is_meant_to_be_there_is_so_in_every_encoding(tmp_path: Path
     assert suspicions({"x.py": str(tmp_path / "x.py")}) == ()
 
 
-def test_a_program_that_knows_how_keys_begin_is_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "lib.so").write_bytes(b"\x7fELF\0\xff" + PRIVATE_KEY.encode())
-    assert suspicions({"lib.so": str(tmp_path / "lib.so")}) == ()
+@pytest.mark.parametrize("name", ["lib.so", "model.yaml"])
+@pytest.mark.parametrize("blanks", [0, 400])
+def test_a_program_that_knows_how_keys_begin_is_no_secret(tmp_path: Path, name: str, blanks: int) -> None:
+    (tmp_path / name).write_bytes(b"\x7fELF\0\xff" + b" " * blanks + b"\n" + PRIVATE_KEY.encode())
+    assert suspicions({name: str(tmp_path / name)}) == ()
 
 
 @pytest.mark.parametrize("text", ["since: 2026-13-01", "n: " + "9" * 5000, "n: " + "[" * 3000])
